@@ -35,4 +35,9 @@ enum lineage_relation {
 };
 /* Pure. *fork: where b leaves a's newest timeline (ANCESTOR), or where the two part (DIVERGED); 0 if unknown. */
 enum lineage_relation lineage_compare(const struct lineage *a, const struct lineage *b, lsn_t *fork);
+/* The entry of that number, NULL if there is none. */
+const struct lineage_entry *lineage_find(const struct lineage *l, int64_t timeline);
+/* a's entry of the first number that certainly stands for two contents in a and b (pg_rewind cannot see that: it
+ * compares numbers), NULL if there is none. */
+const struct lineage_entry *lineage_collision(const struct lineage *a, const struct lineage *b);
 #endif
