@@ -32,10 +32,15 @@ struct pg_config_input {
 const char *pg_config_reserved(const char *parameter);
 /* True and a reason if changing this parameter needs a restart (postmaster context in PostgreSQL 15). */
 bool pg_config_needs_restart(const char *parameter);
+/* Everything that rendering and the server would stumble over: reserved or malformed names, a parameter set twice, control
+ * characters, relative paths, a socket path beyond 107 bytes, wal_level below replica. ERR_INVALID says where and why.
+ * max_* numbers are not refused for being low: the larger of the user's, the least_* floor and our default is written. */
+bool pg_config_check(const struct pg_config_input *in, struct err *err);
 void pg_config_postgresql(const struct pg_config_input *in, struct strbuf *to);
 void pg_config_hba(const struct pg_config_input *in, struct strbuf *to);
 void pg_config_ident(const struct pg_config_input *in, struct strbuf *to);
-/* Writes the three into config_dir (owner uid/gid). *changed: any differed; *restart: a changed line needs a restart. */
+/* Checks, then writes the three into config_dir (owner uid/gid). *changed: any differed; *restart: a changed line needs a
+ * restart (false when there was no file to compare with: pg_settings.pending_restart knows better). */
 bool pg_config_write(const struct pg_config_input *in, uid_t uid, gid_t gid, bool *changed, bool *restart, struct err *err);
 /* Takes primary_*, recovery_target_*, restore_command, synchronous_standby_names, promote_trigger_file and our managed
  * names out of DATA_DIR/postgresql.auto.conf. The directory must be at rest. */

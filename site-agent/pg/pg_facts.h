@@ -27,13 +27,13 @@ struct pg_facts {
     bool in_recovery;
     int64_t server_version_num; /* 150018 */
     char server_version[32];    /* 15.18 */
-    int64_t timeline;           /* of the last checkpoint in production; received or replayed in recovery */
+    int64_t timeline;           /* written to in production; received or replayed in recovery */
     lsn_t write_lsn;            /* primary: pg_current_wal_lsn (written) ; standby: 0 */
     lsn_t flush_lsn;            /* primary only */
     lsn_t receive_lsn;          /* standby: max(last receive, last replay) */
     lsn_t replay_lsn;
     lsn_t redo_lsn;             /* (pg_control_checkpoint()).redo_lsn: last checkpoint or restartpoint */
-    int64_t replay_lag_ms;      /* now - last replayed commit, 0 when receive = replay; -1 unknown */
+    int64_t replay_lag_ms;      /* now - last replayed commit, 0 when receive = replay and on a primary; -1 unknown */
     char replay_pause_state[24];/* "not paused", ... */
     char receiver_status[16];   /* streaming, waiting, ...; "" no receiver */
     char receiver_slot[64];
