@@ -94,7 +94,9 @@ struct fields {
     {FIELD_MEMBER_(T, m), .type = FIELD_TYPE_CUSTOM, .codec = (c), .otherwise = (def), .flags = (f), .doc = (d)}
 #define FIELD_OBJECT(T, m, t, f, d) {FIELD_MEMBER_(T, m), .type = FIELD_TYPE_OBJECT, .table = (t), .flags = (f), .doc = (d)}
 #define FIELD_LIST(T, m, n, t, f, d) {FIELD_ELEMENT_(T, m, n), .type = FIELD_TYPE_LIST, .table = (t), .flags = (f), .doc = (d)}
-#define FIELD_MAP(T, m, n, t, f, d) {FIELD_ELEMENT_(T, m, n), .type = FIELD_TYPE_MAP, .table = (t), .flags = (f), .doc = (d)}
+/* The elements of a map begin with `char name[...]`: the key. */
+#define FIELD_MAP(T, m, n, t, f, d)                                                                                    \
+    {FIELD_ELEMENT_(T, m, n), .type = FIELD_TYPE_MAP, .high = sizeof(((T *)0)->m[0].name), .table = (t), .flags = (f), .doc = (d)}
 #define FIELD_TEXTS(T, m, n, f, d) {FIELD_ELEMENT_(T, m, n), .type = FIELD_TYPE_TEXTS, .flags = (f), .doc = (d)}
 #define FIELD_TEXT_MAP(T, m, n, f, d) {FIELD_ELEMENT_(T, m, n), .type = FIELD_TYPE_TEXT_MAP, .flags = (f), .doc = (d)}
 
