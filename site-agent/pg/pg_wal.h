@@ -8,7 +8,9 @@
 
 /* One record by position. */
 struct pg_wal_record {
-    lsn_t start, end; /* end = where the next one may begin: MAXALIGN, page headers crossed; a boundary stays the boundary */
+    lsn_t start, end; /* end = where the next one may begin: MAXALIGN, page headers crossed; a boundary stays the boundary;
+                       * behind a segment switch the next segment's start */
+    lsn_t previous;   /* start of the record before it; 0 for the first of a cluster */
     uint32_t length, crc, rmid, info;
     int64_t timeline;     /* of the page it was read from */
     int64_t microseconds; /* COMMIT/ABORT: xact_time; END_OF_RECOVERY: end_time; PostgreSQL epoch (2000-01-01); else 0 */
