@@ -1,15 +1,17 @@
 /* Shapes of a log line. Both forms escape whatever could break a line in two or hide what was said: control
  * characters, quotes, and bytes that are not UTF-8. */
 #include "rt/log_line.h"
+#include "rt/utf8.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #define ENDING_MAX 8  /* "...", closing quote, brace, newline */
-#define ESCAPED_MAX 8 /* longest escape: \u001f; longest character as it is: 4 bytes */
+#define UTF8_MAX 4
+#define ESCAPED_MAX 8 /* longest escape: \u001f */
 
 static bool fits(const struct log_line *line, size_t len) {
-    return !line->full && len <= sizeof line->at - ENDING_MAX - line->len;
+    return !line->full && line->len + len + ENDING_MAX <= sizeof line->at;
 }
 
 /* Once something did not fit, nothing more is added: a line has one cut at most. */
@@ -30,39 +32,29 @@ static void add_ending(struct log_line *line, const char *text) {
     line->len += len;
 }
 
-/* Length of the well-formed UTF-8 character at `s` (RFC 3629: no overlong forms, no surrogates), 0 if there is none. */
-static size_t utf8_length(const unsigned char *s) {
-    if (s[0] < 0x80) return 1;
-    size_t len = s[0] >= 0xc2 && s[0] <= 0xdf ? 2 : s[0] >= 0xe0 && s[0] <= 0xef ? 3 : s[0] >= 0xf0 && s[0] <= 0xf4 ? 4 : 0;
-    for (size_t i = 1; i < len; i++)
-        if ((s[i] & 0xc0) != 0x80) return 0;
-    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f)) return 0;
-    if ((s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f)) return 0;
-    return len;
-}
-
 /* Writes the character at `s` as it may stand between quotes; returns how many bytes of `s` it took. */
-static size_t escape(const unsigned char *s, enum log_format format, char out[ESCAPED_MAX]) {
-    size_t len = utf8_length(s);
-    if (*s == '\n' || *s == '\t' || *s == '\r')
-        snprintf(out, ESCAPED_MAX, "\\%c", *s == '\n' ? 'n' : *s == '\t' ? 't' : 'r');
-    else if (*s == '"' || *s == '\\')
-        snprintf(out, ESCAPED_MAX, "\\%c", *s);
-    else if (*s < 0x20 || *s == 0x7f)
-        snprintf(out, ESCAPED_MAX, format == LOG_FORMAT_JSON ? "\\u%04x" : "\\x%02x", *s);
+static size_t escape(const char *s, enum log_format format, char out[ESCAPED_MAX]) {
+    uint32_t code = 0;
+    size_t len = utf8_next(s, strnlen(s, UTF8_MAX), &code);
+    unsigned byte = (unsigned char)*s;
+    if (byte == '\n' || byte == '\t' || byte == '\r')
+        snprintf(out, ESCAPED_MAX, "\\%c", byte == '\n' ? 'n' : byte == '\t' ? 't' : 'r');
+    else if (byte == '"' || byte == '\\')
+        snprintf(out, ESCAPED_MAX, "\\%c", (int)byte);
+    else if (byte < 0x20 || byte == 0x7f)
+        snprintf(out, ESCAPED_MAX, format == LOG_FORMAT_JSON ? "\\u%04x" : "\\x%02x", byte);
     else if (len == 0) /* JSON text has no way to carry a lone byte */
-        snprintf(out, ESCAPED_MAX, format == LOG_FORMAT_JSON ? "\\ufffd" : "\\x%02x", *s);
+        snprintf(out, ESCAPED_MAX, format == LOG_FORMAT_JSON ? "\\ufffd" : "\\x%02x", byte);
     else
-        snprintf(out, ESCAPED_MAX, "%.*s", (int)len, (const char *)s);
+        snprintf(out, ESCAPED_MAX, "%.*s", (int)len, s);
     return len ? len : 1;
 }
 
 /* The text behind an opening quote, and the closing one. */
 static void add_quoted_rest(struct log_line *line, const char *text) {
-    const unsigned char *s = (const unsigned char *)text;
-    while (*s && !line->full) {
+    while (*text && !line->full) {
         char out[ESCAPED_MAX];
-        s += escape(s, line->format, out);
+        text += escape(text, line->format, out);
         add(line, out, strlen(out));
     }
     add_ending(line, line->full ? "...\"" : "\"");
@@ -71,8 +63,8 @@ static void add_quoted_rest(struct log_line *line, const char *text) {
 /* A value that reads unmistakably without quotes. */
 static bool is_plain(const char *text) {
     if (*text == '\0') return false;
-    for (const unsigned char *s = (const unsigned char *)text; *s; s++)
-        if (*s <= ' ' || *s >= 0x7f || *s == '"' || *s == '=' || *s == '\\') return false;
+    for (; *text; text++)
+        if (*text <= ' ' || *text >= 0x7f || strchr("\"=\\", *text)) return false;
     return true;
 }
 
