@@ -35,6 +35,7 @@ struct pg_session {
     size_t count;
     PGresult *result; /* of the first query, until libpq says that nothing follows */
     bool warning;
+    bool farewell; /* the server announced the end of an idle connection ("terminating connection"), which libpq takes for a notice */
     bool lost; /* the first query was with the server when the connection went: to be told at the next step */
     struct err refusal; /* why the newest attempt failed; ERR_NONE after a success */
     char refusal_sqlstate[6];
@@ -72,8 +73,8 @@ static void finish_err(struct pg_session *s, size_t at, const struct err *why, c
 static void on_notice(void *context, const PGresult *notice) {
     struct pg_session *s = context;
     const char *severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
-    if (severity && strcmp(severity, "WARNING") == 0)
-        s->warning = true;
+    s->warning = s->warning || str_eq(severity, "WARNING");
+    s->farewell = s->farewell || str_eq(severity, "FATAL") || str_eq(severity, "PANIC");
 }
 
 /* Forgets the connection. A query that was with the server is told at the next step that its outcome is unknown. */
@@ -83,6 +84,7 @@ static void drop(struct pg_session *s) {
     s->result = NULL;
     PQfinish(s->conn);
     s->conn = NULL;
+    s->farewell = false;
     s->state = CLOSED;
 }
 
@@ -259,7 +261,8 @@ static bool collect(struct pg_session *s) {
 
 /* A connection at rest: sees that the server has gone before a query is lost on it, then sends the next one. */
 static bool idle_step(struct pg_session *s) {
-    if (ready(s, POLLIN) && !PQconsumeInput(s->conn)) {
+    /* PQisBusy: for its reading of what has come, which may be a farewell */
+    if (ready(s, POLLIN) && (!PQconsumeInput(s->conn) || PQisBusy(s->conn) || s->farewell)) {
         drop(s);
         return true;
     }
