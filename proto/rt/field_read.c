@@ -33,16 +33,24 @@ static void found(const struct field *f, const struct node *n, char to[QUOTE_MAX
     }
 }
 
+/* What would probably have been right. */
+static void add_hint(const struct field *f, const struct node *n, struct strbuf *to) {
+    if (n->kind != NODE_SCALAR || f->flags & FIELD_SECRET) return;
+    if ((f->type == FIELD_TYPE_INT || f->type == FIELD_TYPE_BOOL) && n->scalar_kind == NODE_QUOTED) strbuf_add(to, "; write it without quotes");
+    if (f->type != FIELD_TYPE_ENUM) return;
+    size_t count = 0;
+    while (f->names[count]) count++;
+    const char *near = str_nearest(n->text, f->names, count);
+    if (near) strbuf_addf(to, "; did you mean \"%s\"?", near);
+}
+
 static void wants_but_found(struct walk *w, const struct field *f, const char *wants, const struct node *n, const char *path) {
     char instead[QUOTE_MAX + 8];
+    STRBUF hint = {0};
     found(f, n, instead);
-    const char *near = NULL;
-    if (f->type == FIELD_TYPE_ENUM && n->kind == NODE_SCALAR) {
-        size_t count = 0;
-        while (f->names[count]) count++;
-        near = str_nearest(n->text, f->names, count);
-    }
-    field_problem_add(w->problems, n, path, "wants %s, not %s%s%s%s", wants, instead, near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+    strbuf_add(&hint, "");
+    add_hint(f, n, &hint);
+    field_problem_add(w->problems, n, path, "wants %s, not %s%s", wants, instead, hint.at);
 }
 
 static void wants_other(struct walk *w, const struct field *f, const struct node *n, const char *path) {

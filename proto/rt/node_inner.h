@@ -4,7 +4,7 @@
 #include "rt/node.h"
 
 #define NODE_COUNT_MAX 262144 /* nodes of one document: bounds memory, whatever a peer sends */
-#define NODE_KEYS_MAX 4096    /* keys of one map: they are compared with each other */
+#define NODE_KEYS_MAX 1024    /* keys of one map: they are compared with each other */
 #define NODE_PATH_MAX 192
 
 /* Memory of the document, zeroed, freed with it. */

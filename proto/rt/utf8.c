@@ -25,10 +25,15 @@ size_t utf8_next(const char *at, size_t left, uint32_t *code) {
     return length;
 }
 
-/* Controls, and the separators and direction marks that make a terminal show something else than what is written. */
+/* Controls, what has no width, and the separators and direction marks that make a terminal show something else than
+ * what is written. */
 static bool is_printable(uint32_t code) {
-    if (code < 0x20 || (code >= 0x7f && code < 0xa0)) return false;
-    return !(code >= 0x200e && code <= 0x200f) && !(code >= 0x2028 && code <= 0x202e) && !(code >= 0x2066 && code <= 0x2069);
+    static const struct {
+        uint32_t first, last;
+    } hidden[] = {{0, 0x1f}, {0x7f, 0x9f}, {0x200b, 0x200f}, {0x2028, 0x202e}, {0x2060, 0x2069}, {0xfeff, 0xfeff}, {0xfffe, 0xffff}};
+    for (size_t i = 0; i < sizeof hidden / sizeof *hidden; i++)
+        if (code >= hidden[i].first && code <= hidden[i].last) return false;
+    return true;
 }
 
 void utf8_printable(char *to, size_t size, const char *from) {

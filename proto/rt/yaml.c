@@ -148,7 +148,9 @@ static struct node *read_collection(struct reader *r, enum node_kind kind, yaml_
     struct node *n = new_node(r, kind), *tail = NULL;
     if (!n) return NULL;
     if (++r->depth > NODE_DEPTH_MAX) {
-        refuse(r, "nested too deeply");
+        char message[64];
+        snprintf(message, sizeof message, "nested deeper than %d", NODE_DEPTH_MAX);
+        refuse(r, message);
         return NULL;
     }
     for (;;) {

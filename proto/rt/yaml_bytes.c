@@ -9,8 +9,9 @@ static const char *objection(uint32_t code, bool before_newline) {
     if (code == '\t') return "a tab: indent with spaces, and write \\t in a quoted text";
     if (code == '\r') return before_newline ? NULL : "a carriage return inside a line";
     if (code == '\n') return NULL;
-    if (code < 0x20 || code == 0x7f) return "a control character";
     if (code == 0x85 || code == 0x2028 || code == 0x2029) return "a Unicode line end, which editors do not show";
+    if (code < 0x20 || (code >= 0x7f && code <= 0x9f)) return "a control character";
+    if (code == 0xfeff || code == 0xfffe || code == 0xffff) return "a byte order mark inside the text";
     if ((code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069)) return "a Unicode direction mark, which reorders what is shown";
     return NULL;
 }
@@ -28,26 +29,35 @@ static bool check_encoding(const char *name, struct bytes *text, struct err *err
     return true;
 }
 
+/* One pass over the text: where it is, and where its last word was. */
+struct scan {
+    size_t line, column;
+    bool blank_so_far, in_comment_line;
+    struct yaml_end end;
+};
+
+static void pass(struct scan *s, uint32_t code) {
+    s->column++;
+    if (code == '\n') {
+        *s = (struct scan){.line = s->line + 1, .blank_so_far = true, .end = s->end};
+        return;
+    }
+    if (code == ' ' || code == '\r') return;
+    if (s->blank_so_far) s->in_comment_line = code == '#';
+    s->blank_so_far = false;
+    if (!s->in_comment_line) s->end = (struct yaml_end){.line = s->line, .column = s->column};
+}
+
 bool yaml_bytes_check(const char *name, struct bytes *text, struct yaml_end *end, struct err *err) {
     if (!check_encoding(name, text, err)) return false;
-    size_t line = 0, column = 0;
-    bool in_comment_line = false, blank_so_far = true;
+    struct scan s = {.blank_so_far = true};
     for (size_t i = 0, step; i < text->len; i += step) {
         uint32_t code = 0;
         step = utf8_next(text->at + i, text->len - i, &code);
         const char *why = step == 0 ? "not UTF-8" : objection(code, i + 1 < text->len && text->at[i + 1] == '\n');
-        if (why) return err_set(err, ERR_INVALID, "%s:%zu:%zu: %s", name, line + 1, column + 1, why);
-        column++;
-        if (code == '\n') {
-            line++;
-            column = 0;
-            blank_so_far = true;
-            in_comment_line = false;
-        } else if (code != ' ' && code != '\r' && !in_comment_line) {
-            if (blank_so_far && code == '#') in_comment_line = true;
-            else *end = (struct yaml_end){.line = line, .column = column};
-            blank_so_far = false;
-        }
+        if (why) return err_set(err, ERR_INVALID, "%s:%zu:%zu: %s", name, s.line + 1, s.column + 1, why);
+        pass(&s, code);
     }
+    *end = s.end;
     return true;
 }
