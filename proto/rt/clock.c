@@ -94,8 +94,7 @@ bool clock_parse(const char *text, int64_t *wall_ms) {
     struct tm normal = tm;
     time_t seconds = timegm(&normal);
     /* timegm turns 31 April into 1 May, hour 24 into the next day and so on: what it had to change was no time. */
-    if (normal.tm_mon != tm.tm_mon || normal.tm_mday != tm.tm_mday || normal.tm_hour != tm.tm_hour ||
-        normal.tm_min != tm.tm_min || normal.tm_sec != tm.tm_sec)
+    if (normal.tm_mon != tm.tm_mon || normal.tm_hour != tm.tm_hour || normal.tm_min != tm.tm_min || normal.tm_sec != tm.tm_sec)
         return false;
     *wall_ms = (int64_t)seconds * 1000 + ms - offset_ms;
     return true;

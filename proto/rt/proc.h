@@ -32,7 +32,9 @@ bool proc_spawn(const struct proc_options *options, struct proc **out, struct er
 pid_t proc_pid(const struct proc *p);
 /* Fills up to two entries (pidfd, output pipe) and returns how many. */
 size_t proc_pollfds(const struct proc *p, struct pollfd *fds);
-/* Reads output, reaps, escalates past the deadline. Returns the state; call it on any event and at the deadline. */
+/* Reads output, reaps, escalates past the deadline. Returns the state; call it on any event, at the deadline, and
+ * grace_ms after that. The job runs until the leader and every member of its group have ended (a daemon that makes a
+ * session of its own is no member); code and state are the leader's. The descriptors to poll may change at each step. */
 enum proc_state proc_step(struct proc *p, int64_t now_boot_ms);
 int proc_exit_code(const struct proc *p);  /* exit status, or 128 + signal */
 bool proc_timed_out(const struct proc *p); /* the deadline ended it */
