@@ -1,27 +1,28 @@
 /* The session against a real server, and against a false one where the moment matters (refusals, hangs, a connection lost in
  * the middle of a query). */
-#include "pg_scratch.h"
+#include "pg_fixture.h"
 #include "site-agent/pg/pg_session.h"
-#include <fcntl.h>
-#include <poll.h>
+#include <sys/socket.h>
 #include <sys/un.h>
 
-static struct scratch scratch;
+#define FAKE_PORT 5432 /* only names the socket file */
+
+static struct pg_fixture pg;
+static struct pg_server *server;
 static char conninfo[256];
 
 static int start_server(void **state) {
     (void)state;
-    scratch_open(&scratch);
-    scratch_initdb(&scratch, "main");
-    scratch_start(&scratch, "main", "");
-    scratch_conninfo(&scratch, "main", conninfo);
+    pg_fixture_open(&pg);
+    server = pg_server_init(&pg, "main", 1);
+    pg_server_start(server);
+    str_copy(conninfo, sizeof conninfo, pg_server_conninfo(server));
     return 0;
 }
 
 static int stop_server(void **state) {
     (void)state;
-    scratch_stop(&scratch, "main");
-    scratch_close(&scratch);
+    pg_fixture_close(&pg);
     return 0;
 }
 
@@ -91,14 +92,14 @@ struct fake {
 static void fake_open(struct fake *f, const char *name) {
     struct sockaddr_un at = {.sun_family = AF_UNIX};
     char dir[80];
-    snprintf(dir, sizeof dir, "%s/%s", scratch.dir, name);
+    snprintf(dir, sizeof dir, "%.60s/%.16s", pg.base, name);
     assert_int_equal(mkdir(dir, 0700), 0);
-    snprintf(at.sun_path, sizeof at.sun_path, "%s/.s.PGSQL.%d", dir, SCRATCH_PORT);
+    snprintf(at.sun_path, sizeof at.sun_path, "%s/.s.PGSQL.%d", dir, FAKE_PORT);
     f->peer = -1;
     f->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(f->listener, (const struct sockaddr *)&at, sizeof at), 0);
     assert_int_equal(listen(f->listener, 8), 0);
-    snprintf(f->conninfo, sizeof f->conninfo, "host=%s port=%d user=x dbname=x", dir, SCRATCH_PORT);
+    snprintf(f->conninfo, sizeof f->conninfo, "host=%s port=%d user=x dbname=x", dir, FAKE_PORT);
 }
 
 static void fake_close(struct fake *f) {
@@ -206,8 +207,8 @@ static void a_copy_or_an_open_transaction_is_not_kept(void **state) {
 static void a_warning_is_seen_and_stderr_stays_clean(void **state) {
     (void)state;
     int kept = dup(STDERR_FILENO);
-    char path[128];
-    scratch_path(&scratch, "stderr", path);
+    char path[160];
+    snprintf(path, sizeof path, "%s/stderr", pg.base);
     int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     dup2(file, STDERR_FILENO);
     struct pg_session *s = pg_session_new(conninfo, 2000);
@@ -262,7 +263,7 @@ static void big_texts_go_through(void **state) {
 
 static void functions_of_users_are_not_called_by_chance(void **state) {
     (void)state;
-    scratch_do(conninfo, "create function public.lower(varchar) returns text language sql as $$ select 'trojan' $$");
+    pg_server_exec(server, "create function public.lower(varchar) returns text language sql as $$ select 'trojan' $$");
     struct pg_session *s = pg_session_new(conninfo, 2000);
     answers(s, "select lower('ABC'::varchar)", "abc");
     pg_session_free(s);
@@ -350,7 +351,7 @@ static void starting_up_and_full_are_told_apart_from_dead(void **state) {
 
 static void a_real_refusal_is_read_the_same_way(void **state) {
     (void)state;
-    scratch_do(conninfo, "create role nobody login connection limit 0");
+    pg_server_exec(server, "create role nobody login connection limit 0");
     char as_nobody[300];
     snprintf(as_nobody, sizeof as_nobody, "%s user=nobody", conninfo);
     struct pg_session *s = pg_session_new(as_nobody, 2000);
@@ -412,7 +413,7 @@ static void an_idle_connection_that_went_is_noticed_before_it_costs_a_query(void
     answers(s, "select 1", "1");
     char kill[80];
     snprintf(kill, sizeof kill, "select pg_terminate_backend(%d, 5000)", pg_session_backend_pid(s));
-    scratch_do(conninfo, kill);
+    pg_server_exec(server, kill);
     answers(s, "select 'again'", "again");
     pg_session_free(s);
 }
