@@ -17,7 +17,7 @@ struct http_server;
 
 /* What a route sees. Text is valid during the call. */
 struct http_query {
-    const char *method; /* GET HEAD OPTIONS POST PUT PATCH DELETE */
+    const char *method; /* GET (for HEAD and OPTIONS, too) POST PUT PATCH DELETE */
     const char *path;   /* decoded, without the query string */
     struct bytes body;
     const char *peer_address;
@@ -54,7 +54,7 @@ struct http_server_options {
     struct http_listener listeners[4];
     size_t listener_count;
     void *context;
-    void (*snapshot_free)(const void *snapshot); /* called when no request can see it any more */
+    void (*snapshot_free)(const void *snapshot); /* called when no request can see it any more, on either thread */
     size_t body_max;        /* 0: 1 MiB; beyond: 413 */
     size_t connections_max; /* 0: 1024 over all; per peer address an eighth, at least 64 */
     size_t mailbox_max;     /* 0: 256 letters */
@@ -63,7 +63,8 @@ struct http_server_options {
 
 /* Binds and starts the thread. An address in use is ERR_CONFLICT and names it. */
 bool http_server_start(const struct http_server_options *options, struct http_server **out, struct err *err);
-void http_server_stop(struct http_server *s); /* ends held requests with 503, joins */
+void http_server_stop(struct http_server *s); /* ends held requests with 503, joins; letters taken must be answered before */
+int http_server_port(const struct http_server *s, size_t listener); /* the port bound, for addresses like 127.0.0.1:0 */
 bool http_server_reload(struct http_server *s, struct err *err); /* rereads the TLS files; on error the old stay */
 /* Takes ownership of the immutable snapshot. Loop thread only. */
 void http_server_publish(struct http_server *s, const void *snapshot);
