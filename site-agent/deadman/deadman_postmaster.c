@@ -17,6 +17,7 @@
 #define KILL_SLOW_AFTER_MS 1000 /* what did not die by then sleeps uninterruptibly */
 #define KILL_SLOW_POLL_MS 50
 #define SETTLE_POLL_MS 100
+#define ABSENT_POLL_MS 1000
 #define COMPLAIN_MS 5000
 #define MARK_MAX 4096
 
@@ -57,6 +58,7 @@ static bool check_mark(const struct deadman *d, struct err *err) {
 }
 
 static bool check_directory(struct deadman *d, const struct deadman_request *r, struct err *err) {
+    deadman_watch(d); /* a directory that was absent may be back, with its window still open */
     if (d->now.postmaster_pid)
         return err_set(err, ERR_CONFLICT, "start: postmaster %lld runs already", (long long)d->now.postmaster_pid);
     if (!deadman_at_rest(d))
@@ -191,6 +193,19 @@ void deadman_reap(struct deadman *d) {
     }
 }
 
+/* A directory with an open window that was not mounted when we began. */
+static void watch_absent(struct deadman *d) {
+    struct err why;
+    if (!deadman_window_recover(&d->window, &why)) {
+        complain(d, "standby.signal cannot be put back", why.text, 0);
+        return;
+    }
+    d->unsettled = d->window.leftover;
+    d->changed = true;
+    if (!d->window.absent)
+        log_warning("an earlier dead-man ended in a window: standby.signal is back", F_STR("data_dir", d->window.data_dir));
+}
+
 static void watch_window(struct deadman *d) {
     enum deadman_window_event event;
     struct err why;
@@ -240,6 +255,8 @@ static void watch_kill(struct deadman *d) {
 }
 
 void deadman_watch(struct deadman *d) {
+    if (d->window.absent)
+        watch_absent(d);
     if (d->now.postmaster_pid || d->window.leftover)
         watch_window(d);
     else if (d->unsettled)
@@ -255,7 +272,9 @@ int deadman_sleep_ms(const struct deadman *d) {
         return LEFTOVER_POLL_MS;
     if (d->window.away || d->window.guard)
         return WINDOW_POLL_MS;
-    return d->unsettled && !d->now.postmaster_pid ? SETTLE_POLL_MS : -1;
+    if (d->unsettled && !d->now.postmaster_pid)
+        return SETTLE_POLL_MS;
+    return d->window.absent ? ABSENT_POLL_MS : -1;
 }
 
 bool deadman_at_rest(const struct deadman *d) { return !d->now.postmaster_pid && !d->below && !d->unsettled; }

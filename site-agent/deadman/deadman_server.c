@@ -51,6 +51,8 @@ static bool open_events(struct deadman *d, struct err *err) {
 static bool recover(struct deadman *d, struct err *err) {
     if (!deadman_window_recover(&d->window, err))
         return err_wrap(err, "closing the window that an earlier dead-man left open");
+    if (d->window.absent)
+        log_warning("an earlier dead-man ended in a window, and its directory is not there");
     if (d->window.dir >= 0)
         log_warning("an earlier dead-man ended in a window: standby.signal is back", F_STR("data_dir", d->window.data_dir));
     d->unsettled = d->window.leftover;
@@ -59,7 +61,7 @@ static bool recover(struct deadman *d, struct err *err) {
 
 static bool set_up(struct deadman *d, const char *log_path, struct err *err) {
     setsid(); /* fails where we lead a session already */
-    if (!open_log(log_path, err) || !take_state_dir(d, err) || !recover(d, err) || !open_events(d, err))
+    if (!open_log(log_path, err) || chdir("/") != 0 || !take_state_dir(d, err) || !recover(d, err) || !open_events(d, err))
         return false;
     if (!deadman_tree_adopt())
         return err_sys(err, errno, "child subreaper");

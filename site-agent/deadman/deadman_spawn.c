@@ -153,8 +153,11 @@ bool deadman_spawn_prepare(const struct deadman_request *request, const struct d
 
 bool deadman_spawn_go(struct deadman_child *child, struct err *err) {
     int error = 0;
-    bool sent = send(child->channel, "", 1, MSG_NOSIGNAL) == 1;
-    bool heard = sent && hear(child, &error);
+    if (send(child->channel, "", 1, MSG_NOSIGNAL) != 1) {
+        deadman_spawn_cancel(child);
+        return err_set(err, ERR_IO, "the child ended before exec");
+    }
+    bool heard = hear(child, &error);
     if (!heard || error != 0) {
         deadman_spawn_cancel(child);
         return heard ? err_sys(err, error, "exec") : err_set(err, ERR_TIMEOUT, "exec took over %d ms", PREPARE_MS);

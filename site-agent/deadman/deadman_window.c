@@ -71,6 +71,7 @@ static size_t read_control(const struct deadman_window *w, unsigned char to[DEAD
 bool deadman_window_attach(struct deadman_window *w, const char *data_dir, struct err *err) {
     if (!open_directory(w, data_dir, err))
         return false;
+    w->absent = false;
     w->before_length = read_control(w, w->before);
     if (w->before_length == 0)
         return err_set(err, ERR_INVALID, "%s/global/pg_control cannot be read", data_dir);
@@ -108,10 +109,12 @@ static bool drop_record(struct deadman_window *w, struct err *err) {
     return true;
 }
 
+/* Without a sync: should the machine fail in the window, the file had better be there again. */
 bool deadman_window_open(struct deadman_window *w, struct err *err) {
     w->present_ns = clock_boot_ns();
-    w->away = true; /* before the unlink: if that fails half way the file is put back all the same */
-    return remove_file(w, STANDBY_SIGNAL, err);
+    if (unlinkat(w->dir, STANDBY_SIGNAL, 0) != 0 && errno != ENOENT)
+        return err_sys(err, errno, "remove %s/" STANDBY_SIGNAL, w->data_dir);
+    return w->away = true;
 }
 
 static bool put_back(struct deadman_window *w, struct err *err) {
@@ -199,8 +202,11 @@ bool deadman_window_recover(struct deadman_window *w, struct err *err) {
         return err_set(err, why.code, "%s", why.text);
     }
     w->recorded = true;
-    if (!open_directory(w, record.at, &why)) /* the directory was removed since: nothing to protect */
-        return access(record.at, F_OK) == 0 ? err_set(err, why.code, "%s", why.text) : drop_record(w, err);
+    w->absent = access(record.at, F_OK) != 0;
+    if (w->absent)
+        return true;
+    if (!open_directory(w, record.at, err))
+        return false;
     w->guard = w->leftover = true;
     w->present_ns = clock_boot_ns();
     enum deadman_window_event event;

@@ -30,6 +30,7 @@ struct deadman_window {
     bool guard;     /* a promotion is watched */
     bool leftover;  /* the guard is over what an earlier dead-man left: it ends with the last process in the directory */
     bool recorded;  /* STATE_DIR/window is there */
+    bool absent;    /* its directory is not (yet mounted): deadman_window_recover is to be called again */
     int64_t present_ns; /* when standby.signal was last known to be there */
     int64_t last_us;    /* how long the last window was open, at most */
     size_t before_length;
@@ -58,7 +59,7 @@ bool deadman_window_step(struct deadman_window *w, enum deadman_window_event *ev
  * that outlives its postmaster may still unlink it; deadman_window_finish ends it when no process is left. */
 bool deadman_window_restore(struct deadman_window *w, struct err *err);
 bool deadman_window_finish(struct deadman_window *w, struct err *err);
-/* At the start of a dead-man: closes what the record names. While processes of the old one still run in the directory
- * the guard is on. */
+/* At the start of a dead-man, and again while `absent`: closes what the record names. While processes of the old one
+ * still run in the directory the guard is on. */
 bool deadman_window_recover(struct deadman_window *w, struct err *err);
 #endif

@@ -4,6 +4,8 @@
 #include "rt/clock.h"
 #include "rt/file.h"
 #include "rt/proc.h"
+#include "site-agent/deadman/deadman_striker.h"
+#include "site-agent/deadman/deadman_tree.h"
 #include "site-agent/pg/pg_control.h"
 #include <errno.h>
 #include <pwd.h>
@@ -14,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -172,9 +175,14 @@ static void start_standby(struct world *w) {
     AWAIT(w, answers(w, "select pg_is_in_recovery()", "t"));
 }
 
-static void stop(struct world *w) {
+static void stop_postmaster_only(struct world *w) {
     assert_true(request(w, &(struct deadman_request){.command = DEADMAN_SIGNAL, .signal_number = SIGINT}));
-    AWAIT(w, w->last.postmaster_pid == 0 && w->last.descendants == 0);
+    AWAIT(w, w->last.postmaster_pid == 0);
+}
+
+static void stop(struct world *w) {
+    stop_postmaster_only(w);
+    AWAIT(w, w->last.descendants == 0);
 }
 
 static void set_deadline(struct world *w, int64_t fast, int64_t last) {
@@ -408,6 +416,37 @@ STORY(a_directory_that_crashed_in_recovery_comes_up_as_primary_too) {
     assert_true(answers(w, "select count(*) from t", "1000000"));
 }
 
+/* The word after a key in one of the postmaster's files in /proc. */
+static void proc_word(const struct world *w, const char *file, const char *key, char *to, size_t size) {
+    char path[64];
+    STRBUF text = {0};
+    snprintf(path, sizeof path, "/proc/%lld/%s", (long long)w->last.postmaster_pid, file);
+    assert_true(file_read(path, 65536, &text, NULL));
+    const char *at = strstr(text.at, key);
+    assert_non_null(at);
+    at += strlen(key);
+    at += strspn(at, " \t");
+    str_copy(to, size, at);
+    to[strcspn(to, " \t\n")] = 0;
+}
+
+STORY(postgresql_inherits_nothing_of_the_dead_mans_privileges) {
+    char got[64], parent[64];
+    STRBUF mine = {0};
+    start_standby(w);
+    assert_true(file_read("/proc/self/oom_score_adj", 32, &mine, NULL));
+    mine.at[strcspn(mine.at, "\n")] = 0;
+    proc_word(w, "oom_score_adj", "", got, sizeof got);
+    assert_string_equal(got, mine.at);
+    proc_word(w, "status", "SigBlk:", got, sizeof got);
+    assert_string_equal(got, "0000000000000000");
+    proc_word(w, "status", "Uid:", got, sizeof got);
+    assert_int_equal(atoi(got), pg_uid);
+    proc_word(w, "status", "PPid:", parent, sizeof parent);
+    assert_int_equal(atoi(parent), w->deadman_pid);
+    strbuf_free(&mine);
+}
+
 /* --- deadlines ------------------------------------------------------------------------------------------------ */
 
 STORY(without_its_agent_a_primary_ends_at_the_deadline_with_every_backend) {
@@ -465,6 +504,31 @@ STORY(a_start_after_the_deadline_struck_begins_anew) {
     assert_true(answers(w, "select 1", "1"));
 }
 
+/* The striking thread alone: whoever runs the loop is busy with something else, like a disk that hangs. */
+static void a_blocked_loop_does_not_hold_up_the_deadline(void **state) {
+    (void)state;
+    pid_t helper = fork();
+    if (helper == 0) {
+        struct deadman_striker striker = {0};
+        struct err err;
+        int64_t deadline = clock_boot_ms() + 200;
+        int status = 0;
+        if (!deadman_tree_adopt() || !deadman_striker_start(&striker, &err))
+            _exit(1);
+        deadman_striker_set(&striker, deadline);
+        pid_t child = fork();
+        if (child == 0) {
+            execl("/bin/sleep", "sleep", "30", (char *)NULL);
+            _exit(2);
+        }
+        waitpid(child, &status, 0);
+        _exit(clock_boot_ms() < deadline ? 3 : !WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL ? 4 : 0);
+    }
+    int status = -1;
+    waitpid(helper, &status, 0);
+    assert_int_equal(status, 0);
+}
+
 /* --- ends ----------------------------------------------------------------------------------------------------- */
 
 STORY(a_killed_postmaster_leaves_a_busy_backend_and_kill_leaves_none) {
@@ -487,6 +551,23 @@ STORY(a_killed_postmaster_leaves_a_busy_backend_and_kill_leaves_none) {
     proc_free(psql);
     AWAIT(w, !in_state(w, "window"));
     assert_parked(w);
+}
+
+STORY(a_program_that_hid_in_its_own_session_is_killed_too) {
+    char number[64], pid_file[400];
+    STRBUF text = {0};
+    start_primary(w);
+    snprintf(pid_file, sizeof pid_file, "%s/hidden.pid", w->data);
+    ask(w, "copy (select 1) to program '(setsid sleep 1000 > /dev/null 2>&1 & echo $! > hidden.pid)'", number, sizeof number);
+    assert_true(file_read(pid_file, 32, &text, NULL));
+    pid_t hidden = (pid_t)atoi(text.at);
+    assert_true(process_lives(hidden));
+    stop_postmaster_only(w);
+    assert_true(process_lives(hidden));
+    assert_true(command(w, DEADMAN_KILL));
+    assert_false(process_lives(hidden));
+    assert_int_equal(w->answer.descendants, 0);
+    strbuf_free(&text);
 }
 
 STORY(a_stopped_postmaster_is_killed_too) {
@@ -539,14 +620,24 @@ STORY(a_guard_taken_off_leaves_a_standby) {
     assert_parked(w);
 }
 
+/* What is left of a dead postmaster may be a startup process in the middle of the promotion: guarded to the last one. */
 STORY(a_postmaster_that_dies_under_guard_leaves_a_standby) {
+    pid_t backend;
     start_standby(w);
     guard(w, true);
+    struct proc *psql = busy_backend(w, &backend);
     remove_in_data(w, "standby.signal");
     assert_int_equal(kill((pid_t)w->last.postmaster_pid, SIGKILL), 0);
     AWAIT(w, w->last.postmaster_pid == 0);
     assert_true(in_data(w, "standby.signal"));
+    assert_true(w->last.guard);
+    assert_true(in_data(w, "recovery.signal"));
+    remove_in_data(w, "standby.signal");
+    AWAIT(w, in_data(w, "standby.signal"));
+    assert_true(process_lives(backend));
+    kill(backend, SIGKILL);
     AWAIT(w, w->last.descendants == 0 && !w->last.guard);
+    proc_free(psql);
     assert_parked(w);
 }
 
@@ -597,6 +688,24 @@ STORY(a_dead_man_killed_in_a_window_is_succeeded_by_one_that_closes_it) {
     connect_agent(w);
     assert_true(in_data(w, "standby.signal"));
     assert_false(in_state(w, "authorised-start"));
+    assert_parked(w);
+}
+
+STORY(a_window_in_a_directory_that_is_not_mounted_yet_is_closed_when_it_is) {
+    char away[400];
+    struct deadman_request r = start_request(w, true);
+    str_copy(r.argv[0], sizeof r.argv[0], "/bin/sleep");
+    str_copy(r.argv[1], sizeof r.argv[1], "1000");
+    r.argv_count = 2;
+    write_mark(w);
+    assert_true(request(w, &r));
+    kill_deadman(w);
+    snprintf(away, sizeof away, "%s.away", w->data);
+    assert_int_equal(rename(w->data, away), 0);
+    connect_agent(w);
+    assert_true(in_state(w, "window"));
+    assert_int_equal(rename(away, w->data), 0);
+    AWAIT(w, in_data(w, "standby.signal") && !in_state(w, "window"));
     assert_parked(w);
 }
 
@@ -713,11 +822,14 @@ int main(int argc, char **argv) {
         TEST(a_program_that_cannot_run_leaves_a_standby),
         TEST(a_crashed_directory_comes_up_as_the_primary_that_it_should_be),
         TEST(a_directory_that_crashed_in_recovery_comes_up_as_primary_too),
+        TEST(postgresql_inherits_nothing_of_the_dead_mans_privileges),
         TEST(without_its_agent_a_primary_ends_at_the_deadline_with_every_backend),
         TEST(a_deadline_that_moves_forward_keeps_it_running),
         TEST(the_first_deadline_is_a_fast_stop),
         TEST(a_start_after_the_deadline_struck_begins_anew),
+        cmocka_unit_test(a_blocked_loop_does_not_hold_up_the_deadline),
         TEST(a_killed_postmaster_leaves_a_busy_backend_and_kill_leaves_none),
+        TEST(a_program_that_hid_in_its_own_session_is_killed_too),
         TEST(a_stopped_postmaster_is_killed_too),
         TEST(a_guarded_promotion_ends_with_standby_signal_only),
         TEST(a_guard_taken_off_leaves_a_standby),
@@ -725,6 +837,7 @@ int main(int argc, char **argv) {
         TEST(a_promotion_killed_at_any_moment_leaves_a_standby),
         TEST(a_promotion_by_hand_is_put_right_when_it_ends),
         TEST(a_dead_man_killed_in_a_window_is_succeeded_by_one_that_closes_it),
+        TEST(a_window_in_a_directory_that_is_not_mounted_yet_is_closed_when_it_is),
         TEST(postgresql_does_not_outlive_its_dead_man),
         TEST(an_orphan_of_a_guard_is_watched_to_its_end),
         TEST(a_start_by_hand_in_the_middle_of_a_promotion_is_refused_by_postgresql),
