@@ -36,7 +36,7 @@ enum field_flag {
     FIELD_REQUIRED = 1,
     FIELD_SECRET = 2,    /* never written by field_write with redaction, never quoted in errors */
     FIELD_NULL_EMPTY = 4, /* zero or empty is written as JSON null, and null reads as that: "unknown is null" */
-    FIELD_LATER = 8,     /* known, refused by name: "not built yet: ..."; the doc says what it will be */
+    FIELD_LATER = 8,     /* known, refused by name: "not built yet: ..." unless its default is written; the doc says what it will be; never written */
     FIELD_OMIT_EMPTY = 16, /* zero, empty or false is not written at all */
     FIELD_PRESENCE = 32, /* OBJECT: the nested struct's first member is `bool present`, set when the key is there */
 };
@@ -46,8 +46,8 @@ struct field_pair {
     char value[256];
 };
 
-/* A codec parses text into `size` bytes at `out` (message without a place, e.g. "a time with a unit, like 10s") and
- * formats it back. JSON numbers arrive as their text. as_number: write as a JSON number, not a string. */
+/* A codec parses text into `size` bytes at `out` and formats it back. Its error text is what it wants, as a noun ("a time
+ * with a unit, like 10s"): the message becomes `wants ..., not "10"`. One of int64_t may have a range in low..high. JSON numbers arrive as their text. as_number: write as a JSON number, not a string. */
 struct field_codec {
     bool (*parse)(const char *text, void *out, struct err *err);
     void (*format)(const void *in, char *to, size_t size);

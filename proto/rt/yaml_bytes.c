@@ -29,35 +29,16 @@ static bool check_encoding(const char *name, struct bytes *text, struct err *err
     return true;
 }
 
-/* One pass over the text: where it is, and where its last word was. */
-struct scan {
-    size_t line, column;
-    bool blank_so_far, in_comment_line;
-    struct yaml_end end;
-};
-
-static void pass(struct scan *s, uint32_t code) {
-    s->column++;
-    if (code == '\n') {
-        *s = (struct scan){.line = s->line + 1, .blank_so_far = true, .end = s->end};
-        return;
-    }
-    if (code == ' ' || code == '\r') return;
-    if (s->blank_so_far) s->in_comment_line = code == '#';
-    s->blank_so_far = false;
-    if (!s->in_comment_line) s->end = (struct yaml_end){.line = s->line, .column = s->column};
-}
-
 bool yaml_bytes_check(const char *name, struct bytes *text, struct yaml_end *end, struct err *err) {
     if (!check_encoding(name, text, err)) return false;
-    struct scan s = {.blank_so_far = true};
+    *end = (struct yaml_end){0};
     for (size_t i = 0, step; i < text->len; i += step) {
         uint32_t code = 0;
         step = utf8_next(text->at + i, text->len - i, &code);
         const char *why = step == 0 ? "not UTF-8" : objection(code, i + 1 < text->len && text->at[i + 1] == '\n');
-        if (why) return err_set(err, ERR_INVALID, "%s:%zu:%zu: %s", name, s.line + 1, s.column + 1, why);
-        pass(&s, code);
+        if (why) return err_set(err, ERR_INVALID, "%s:%zu:%zu: %s", name, end->line + 1, end->column + 1, why);
+        if (code == '\n') *end = (struct yaml_end){.line = end->line + 1};
+        else end->column++;
     }
-    *end = s.end;
     return true;
 }

@@ -4,7 +4,7 @@
 #include "rt/err.h"
 #include "rt/str.h"
 
-/* Where the text ends, blank and comment lines at its end left out; from 0, as libyaml counts. */
+/* Where the text ends: from 0, as libyaml counts. */
 struct yaml_end {
     size_t line, column;
 };

@@ -28,6 +28,7 @@ static const struct field_codec milli = {.parse = parse_milli, .format = format_
 
 struct member {
     char name[16]; /* the key */
+    char note[8];  /* not of the table: the key must not run into it */
     char address[24];
     int64_t port;
     struct field_pair tags[2];

@@ -155,6 +155,7 @@ static void only_utf8_is_read(void **state) {
     (void)state;
     assert_refused("a: 1\nb: caf\xe9\n", "t.yaml:2:7: not UTF-8");
     assert_refused("a: \xc0\xaf\n", "t.yaml:1:4: not UTF-8");     /* "/" in two bytes */
+    assert_refused("a: \xe0\x80\xaf\n", "t.yaml:1:4: not UTF-8"); /* and in three */
     assert_refused("a: \xed\xa0\x80\n", "t.yaml:1:4: not UTF-8"); /* half of a surrogate pair */
     assert_refused("a: \xe2\x82", "t.yaml:1:4: not UTF-8");
     assert_refused("\xff\xfe" "a", "t.yaml:1:1: UTF-16: save the file as UTF-8");
@@ -194,6 +195,10 @@ static void depth_is_bounded(void **state) {
     NODE_DOC doc = {0};
     assert_true(yaml_parse("t.yaml", bytes_of(deep), &doc, NULL));
     memset(deep, '[', sizeof deep - 1);
+    STRBUF wide = {0}; /* what lies side by side is not deep */
+    for (int i = 0; i < 2 * NODE_DEPTH_MAX; i++) strbuf_add(&wide, "- {a: [1]}\n");
+    NODE_DOC flat = {0};
+    assert_true(yaml_parse("t.yaml", bytes_of(wide.at), &flat, NULL));
     NODE_DOC other = {0};
     struct err err = {0};
     assert_false(yaml_parse("t.yaml", bytes_of(deep), &other, &err));
