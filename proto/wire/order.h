@@ -75,7 +75,8 @@ struct order {
     uint32_t upstream_member_count;
     struct order_slot slots[ORDER_SLOTS_MAX]; /* to be held on every member of this site */
     uint32_t slot_count;
-    int64_t deadline_ms; /* stop: drop the request if not stopped cleanly this long after acceptance */
+    int64_t deadline_ms; /* stop: drop the request if not stopped cleanly this long after acceptance: the site writes
+                          * a decline of `epoch` into its own vote record, which ends the order (role primary again) */
     bool target;         /* prepare: be ready for promotion (no replay conflicts, no restore_command) */
     bool checkpoint;     /* prepare: CHECKPOINT now */
 };
