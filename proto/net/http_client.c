@@ -72,18 +72,15 @@ static void timed_out(struct exchange *x)
 /* The connection broke while sending (55), receiving (56) or ended without an answer (52). */
 static void connection_lost(struct exchange *x, const char *detail)
 {
+    /* A reset can overtake the alert that would have told us. */
+    static const char hint[] = "; if it recurs the server may be refusing our TLS certificate";
     if (strstr(detail, "alert"))
         err_set(&x->err, ERR_EXTERNAL,
                 "the server refused our TLS certificate: %s; check that it is signed by the server's CA and not expired",
                 detail);
-    else if (nothing_was_sent(x->easy))
-        err_set(&x->err, ERR_UNREACHABLE, "connection closed before the request: %s", detail);
-    else if (x->client->tls && first_on_connection(x->easy))
-        err_set(&x->err, ERR_TIMEOUT,
-                "connection lost before the answer: %s; if it recurs the server may be refusing our TLS certificate",
-                detail);
     else
-        err_set(&x->err, ERR_TIMEOUT, "connection lost before the answer: %s", detail);
+        err_set(&x->err, nothing_was_sent(x->easy) ? ERR_UNREACHABLE : ERR_TIMEOUT, "connection lost before the answer: %s%s",
+                detail, x->client->tls && first_on_connection(x->easy) ? hint : "");
 }
 
 static void handshake_failed(struct exchange *x, const char *detail)

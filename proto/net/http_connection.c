@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#define DROP_READS_MAX 64
+
 static void enter(struct http_connection *c, enum http_phase phase, int64_t ms)
 {
     c->phase = phase;
@@ -39,6 +41,16 @@ static void connection_free(struct http_connection *c)
     http_server_drained(s);
 }
 
+/* Closing a socket with unread bytes resets it, and the reset overtakes the TLS alert or the 413 that would have told
+ * the client what was wrong. */
+static void drop_unread(struct http_connection *c)
+{
+    char dropped[4096];
+    for (int i = 0; i < DROP_READS_MAX; i++)
+        if (recv(bufferevent_getfd(c->bev), dropped, sizeof dropped, MSG_DONTWAIT) <= 0)
+            break;
+}
+
 /* evhttp is about to free the connection, whatever the cause. */
 static void closed(struct evhttp_connection *evcon, void *context)
 {
@@ -46,6 +58,7 @@ static void closed(struct evhttp_connection *evcon, void *context)
     struct http_connection *c = context;
     if (c->exchange)
         http_exchange_drop(c->exchange);
+    drop_unread(c);
     connection_free(c);
 }
 

@@ -30,7 +30,7 @@ static void a_route_sees_the_newest_snapshot(void **state)
     struct http_server *s = serve();
     assert_answer(ask(client, "GET", url_of(s, "http", "/state"), NULL), 503, "");
     for (int i = 0; i < 20; i++) { /* published before the request: seen by it, with no wait in between */
-        char text[16];
+        char text[32];
         snprintf(text, sizeof text, "version %d", i);
         publish(s, text);
         assert_answer(ask(client, "GET", url_of(s, "http", "/state"), NULL), 200, text);
