@@ -1,0 +1,12 @@
+/* What a server that others may follow says about itself over a replication connection. Private to this directory. */
+#ifndef PG_WAL_SOURCE_H
+#define PG_WAL_SOURCE_H
+#include "site-agent/pg/pg_wal.h"
+
+struct pg_wal_source {
+    uint64_t system_identifier;
+    int64_t timeline;
+    lsn_t flush; /* how far its WAL reaches; on a standby, what it received or replayed */
+};
+bool pg_wal_source_identify(const char *conninfo, int64_t deadline_boot_ms, struct pg_wal_source *out, struct err *err);
+#endif
