@@ -50,7 +50,6 @@ static bool is_declined_here(const struct judge *j, const struct epoch *e) {
 /* The role that the held order leaves, after this site declined what it asked for. */
 static enum site_role role_in_force(const struct judge *j) {
     const struct order *held = &j->held->order;
-    if (!j->held->has_order) return SITE_UNASSIGNED;
     if (!is_declined_here(j, &held->epoch)) return (enum site_role)held->role;
     if (held->kind == ORDER_STOP) return SITE_PRIMARY; /* dropped before there was a receipt (2.5c) */
     if (held->kind == ORDER_PROMOTE) return SITE_STANDBY;

@@ -153,6 +153,21 @@ static void a_late_confirmation_does_not_lift_a_shorter_length_sent_since(void *
     assert_false(lease_valid(&alice.m, 3500));
 }
 
+static void a_confirmation_counts_for_itself_not_for_a_longer_one_sent_since(void **state) {
+    (void)state;
+    struct store s;
+    struct member alice;
+    alice_holds(&s, &alice);
+    struct lease first, longer;
+    lease_make_renewal(&alice.m, LENGTH, &first);
+    lease_sending(&alice.m, &first, 1000);
+    lease_make_renewal(&alice.m, 60000, &longer);
+    lease_sending(&alice.m, &longer, 1500);
+    lease_confirmed(&alice.m, &first, 1600);
+    assert_true(lease_valid(&alice.m, 1000 + LENGTH - 1));
+    assert_false(lease_valid(&alice.m, 1000 + LENGTH));
+}
+
 static void a_release_binds_from_its_sending_and_for_good(void **state) {
     (void)state;
     struct store s;
@@ -381,6 +396,7 @@ static void another_store_in_its_place_ends_the_hold_and_is_waited_for(void **st
     struct member alice;
     alice_holds(&s, &alice);
     memcpy(s.record.store_id, "other", 6);
+    s.record.term_count = 1; /* a store that begins anew counts anew */
     lease_saw(&alice.m, &s.record, "alice", 4, 3000); /* asked before this store was known to answer as ours */
     assert_true(lease_valid(&alice.m, 3000));
     look(&alice, &s, 3000);
@@ -492,6 +508,7 @@ int main(void) {
         cmocka_unit_test(a_renewal_that_never_arrived_prolongs_nothing),
         cmocka_unit_test(a_shorter_length_binds_at_once_and_a_longer_one_when_confirmed),
         cmocka_unit_test(a_late_confirmation_does_not_lift_a_shorter_length_sent_since),
+        cmocka_unit_test(a_confirmation_counts_for_itself_not_for_a_longer_one_sent_since),
         cmocka_unit_test(a_release_binds_from_its_sending_and_for_good),
         cmocka_unit_test(after_a_release_only_a_new_term_opens_again),
         cmocka_unit_test(a_taker_waits_a_full_length_since_it_saw_the_record_change),
