@@ -276,6 +276,11 @@ static bool execute(struct embedded *e, const char *sql, const char *doing, stru
     return rc == SQLITE_OK ? true : failed(e, rc, doing, err);
 }
 
+/* roll_back for the time before there are prepared statements. */
+static void end_setup(struct embedded *e) {
+    if (!sqlite3_get_autocommit(e->db)) (void)sqlite3_exec(e->db, "ROLLBACK", NULL, NULL, NULL);
+}
+
 /* The first column of the first row as text. */
 static bool ask(struct embedded *e, const char *sql, char *to, size_t size, const char *doing, struct err *err) {
     sqlite3_stmt *statement = NULL;
@@ -287,12 +292,11 @@ static bool ask(struct embedded *e, const char *sql, char *to, size_t size, cons
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? true : failed(e, rc, doing, err);
 }
 
-/* Before anything is written: an empty file, or one of ours, of a version that we know. */
-static bool check_format(struct embedded *e, struct err *err) {
+static bool judge_format(struct embedded *e, struct err *err) {
     char id[24], version[24], tables[24], ours[24], our_version[24];
-    if (!ask(e, "PRAGMA application_id", id, sizeof id, "read the format", err) ||
-        !ask(e, "PRAGMA user_version", version, sizeof version, "read the format", err) ||
-        !ask(e, "SELECT count(*) FROM sqlite_schema", tables, sizeof tables, "read the format", err))
+    if (!ask(e, "SELECT count(*) FROM sqlite_schema", tables, sizeof tables, "read the format", err) ||
+        !ask(e, "PRAGMA application_id", id, sizeof id, "read the format", err) ||
+        !ask(e, "PRAGMA user_version", version, sizeof version, "read the format", err))
         return false;
     if (str_eq(tables, "0")) return true;
     snprintf(ours, sizeof ours, "%d", FORMAT_ID);
@@ -301,6 +305,15 @@ static bool check_format(struct embedded *e, struct err *err) {
     if (!str_eq(version, our_version))
         return err_set(err, ERR_UNSUPPORTED, "%s: has format %s, this program knows format %s", e->files.database, version, our_version);
     return true;
+}
+
+/* Before anything is written: an empty file, or one of ours, of a version that we know. In one transaction, because
+ * another process may just be making it. */
+static bool check_format(struct embedded *e, struct err *err) {
+    if (!execute(e, "BEGIN", "begin", err)) return false;
+    bool is_known = judge_format(e, err);
+    end_setup(e);
+    return is_known;
 }
 
 static bool check_pages(struct embedded *e, struct err *err) {
@@ -333,7 +346,7 @@ static bool make_tables(struct embedded *e, bool *rebooted, struct err *err) {
     if (execute(e, schema_sql, "make tables", err) && execute(e, format, "make tables", err) && set_boot_id(e, rebooted, err) &&
         execute(e, "COMMIT", "make tables", err))
         return true;
-    (void)sqlite3_exec(e->db, "ROLLBACK", NULL, NULL, NULL);
+    end_setup(e);
     return false;
 }
 
