@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define SHARED_SEGMENTS_MAX 16
+
 struct attach {
     const char *conninfo;
     int64_t deadline;
@@ -60,28 +62,64 @@ static int64_t timeline_at(const struct lineage *l, lsn_t at) {
     return l->entries[i - 1].timeline;
 }
 
-/* False with a verdict in the report, or with an error. */
-static bool stands_in_source(struct attach *a, const char *what, const struct pg_wal_record *record, bool *decided, struct err *err) {
+enum match { MATCH_SAME, MATCH_OTHER, MATCH_GONE };
+
+static bool compare(const struct attach *a, const struct pg_wal_record *record, enum match *out, struct err *err) {
     STRBUF ours = {.limit = UINT32_MAX};
     STRBUF theirs = {.limit = UINT32_MAX};
     struct err why = {0};
+    int64_t timeline = timeline_at(&a->local.lineage, record->start);
     if (!pg_attach_local_bytes(&a->local, record, &ours, err)) return false;
-    if (pg_wal_fetch(a->conninfo, timeline_at(&a->local.lineage, record->start), record->start, ours.len, a->deadline, &theirs, &why)) {
-        if (memcmp(ours.at, theirs.at, ours.len) == 0) return true;
-        *decided = decide(a, PG_ATTACH_RECLONE, "%s at " PG_LSN_F " has other content in the source", what, PG_LSN_ARGS(record->start));
-    } else if (why.code == ERR_NOT_FOUND) {
-        *decided = decide(a, PG_ATTACH_RECLONE, "%s at " PG_LSN_F " can no longer be read in the source: %.200s", what, PG_LSN_ARGS(record->start), why.text);
-    } else {
-        err_set(err, why.code, "source: %s", why.text);
+    if (pg_wal_fetch(a->conninfo, timeline, record->start, ours.len, a->deadline, &theirs, &why))
+        *out = memcmp(ours.at, theirs.at, ours.len) == 0 ? MATCH_SAME : MATCH_OTHER;
+    else if (why.code == ERR_NOT_FOUND)
+        *out = MATCH_GONE;
+    else
+        return err_set(err, why.code, "source: %s", why.text);
+    return true;
+}
+
+static bool decide_mismatch(struct attach *a, const char *what, const struct pg_wal_record *record, enum match match) {
+    return decide(a, PG_ATTACH_RECLONE, "%s at " PG_LSN_F " %s the source", what, PG_LSN_ARGS(record->start),
+                  match == MATCH_OTHER ? "has other content in" : "can no longer be read in");
+}
+
+/* One of the two has no WAL as old as the last commit: it was copied later, or the database has been idle for long.
+ * Then what both still have must agree: the first record of each segment, back to where the WAL of one begins. The last
+ * record alone is not enough, as it is most often a checkpoint. */
+static bool compare_shared(struct attach *a, const struct pg_wal_record *last, lsn_t commit, bool *agrees, struct err *err) {
+    struct pg_wal_record first = *last, shared = *last;
+    enum match match = MATCH_SAME;
+    bool more = true;
+    for (int i = 0; i < SHARED_SEGMENTS_MAX && more && match == MATCH_SAME; i++) {
+        if (!pg_attach_local_segment_first(&a->local, &first, commit, a->deadline, err)) return false;
+        if (first.start != last->start && !compare(a, &first, &match, err)) return false;
+        if (match == MATCH_SAME) shared = first;
+        if (!pg_attach_local_previous(&a->local, &first, commit, &more, err)) return false;
     }
-    return false;
+    if (match == MATCH_OTHER) return decide_mismatch(a, "record", &first, match);
+    *agrees = shared.start != last->start;
+    return *agrees || decide(a, PG_ATTACH_RECLONE, "nothing but the last record at " PG_LSN_F " can still be compared with the source", PG_LSN_ARGS(last->start));
+}
+
+/* The last record and the last commit. True without *agrees: the report has the verdict. */
+static bool compare_ends(struct attach *a, const struct pg_wal_record *last, const struct pg_wal_record *commit, bool *agrees, struct err *err) {
+    enum match match, match_commit = MATCH_GONE;
+    *agrees = false;
+    if (!compare(a, last, &match, err)) return false;
+    if (match != MATCH_SAME) return decide_mismatch(a, "last record", last, match);
+    if (commit->start && !compare(a, commit, &match_commit, err)) return false;
+    if (match_commit == MATCH_OTHER) return decide_mismatch(a, "last commit", commit, match_commit);
+    if (match_commit == MATCH_GONE) return compare_shared(a, last, commit->start, agrees, err);
+    *agrees = true;
+    return true;
 }
 
 /* Compares what lies before `limit` (where the histories part) and judges. */
 static bool judge_before(struct attach *a, lsn_t limit, struct err *err) {
     struct pg_wal_record last, commit;
     struct err why = {0};
-    bool decided = false;
+    bool agrees;
     if (!pg_attach_local_before(&a->local, limit, a->deadline, &last, &commit, &why)) {
         if (why.code != ERR_NOT_FOUND) return err_set(err, why.code, "%s", why.text);
         return decide(a, PG_ATTACH_RECLONE, "no local WAL is left from before the fork at " PG_LSN_F, PG_LSN_ARGS(limit));
@@ -89,13 +127,12 @@ static bool judge_before(struct attach *a, lsn_t limit, struct err *err) {
     if (last.end > a->source.flush || timeline_at(&a->local.lineage, last.start) > a->source.timeline)
         return decide(a, PG_ATTACH_AHEAD, "local WAL reaches " PG_LSN_F ", the source only timeline %lld, " PG_LSN_F, PG_LSN_ARGS(last.end),
                       (long long)a->source.timeline, PG_LSN_ARGS(a->source.flush));
-    if (!stands_in_source(a, "last record", &last, &decided, err)) return decided;
-    if (commit.start && commit.start != last.start && !stands_in_source(a, "last commit", &commit, &decided, err)) return decided;
-    const char *also = commit.start ? "" : "; no commit is left in local WAL to compare";
+    if (!compare_ends(a, &last, &commit, &agrees, err)) return false;
+    if (!agrees) return true;
     if (a->local.last.end > limit)
-        return decide(a, PG_ATTACH_REWIND, "local WAL reaches " PG_LSN_F ", past the fork at " PG_LSN_F "%s", PG_LSN_ARGS(a->local.last.end),
-                      PG_LSN_ARGS(limit), also);
-    return decide(a, PG_ATTACH_OK, "local WAL up to " PG_LSN_F " stands in the source%s", PG_LSN_ARGS(a->local.last.end), also);
+        return decide(a, PG_ATTACH_REWIND, "local WAL reaches " PG_LSN_F ", past the fork at " PG_LSN_F, PG_LSN_ARGS(a->local.last.end),
+                      PG_LSN_ARGS(limit));
+    return decide(a, PG_ATTACH_OK, "local WAL up to " PG_LSN_F " stands in the source", PG_LSN_ARGS(a->local.last.end));
 }
 
 /* ---- lineages ---- */

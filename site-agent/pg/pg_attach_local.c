@@ -139,6 +139,30 @@ bool pg_attach_local_before(const struct pg_attach_local *local, lsn_t limit, in
     return true;
 }
 
+/* One step back that stays above `floor`; the end of what is there is no failure. */
+static bool step_back_above(struct pg_wal_reader *reader, struct pg_wal_record *record, lsn_t floor, int64_t deadline, bool *more, struct err *err) {
+    struct err why = {0};
+    *more = record->previous > floor && step_back(reader, record, deadline, &why);
+    return *more || why.code == ERR_NONE || why.code == ERR_NOT_FOUND || err_set(err, why.code, "%s", why.text);
+}
+
+bool pg_attach_local_previous(const struct pg_attach_local *local, struct pg_wal_record *record, lsn_t floor, bool *more, struct err *err) {
+    PG_WAL_READER reader;
+    open_reader(local, &reader);
+    return step_back_above(&reader, record, floor, INT64_MAX, more, err);
+}
+
+bool pg_attach_local_segment_first(const struct pg_attach_local *local, struct pg_wal_record *record, lsn_t floor, int64_t deadline_boot_ms,
+                                   struct err *err) {
+    PG_WAL_READER reader;
+    uint64_t size = (uint64_t)local->control.wal_segment_size, segment = record->start / size;
+    bool more = true;
+    open_reader(local, &reader);
+    while (more && record->previous / size == segment)
+        if (!step_back_above(&reader, record, floor, deadline_boot_ms, &more, err)) return false;
+    return true;
+}
+
 bool pg_attach_local_bytes(const struct pg_attach_local *local, const struct pg_wal_record *record, struct strbuf *to, struct err *err) {
     PG_WAL_READER reader;
     struct pg_wal_record again;

@@ -17,6 +17,11 @@ bool pg_attach_local_read(const char *data_dir, const struct lineage *mine, stru
  * WAL that is still there). ERR_NOT_FOUND: no record before `limit` is left. */
 bool pg_attach_local_before(const struct pg_attach_local *local, lsn_t limit, int64_t deadline_boot_ms, struct pg_wal_record *last,
                             struct pg_wal_record *commit, struct err *err);
+/* Steps back to the first record of its segment, or as far as local WAL goes, never to `floor` or before it. */
+bool pg_attach_local_segment_first(const struct pg_attach_local *local, struct pg_wal_record *record, lsn_t floor, int64_t deadline_boot_ms,
+                                   struct err *err);
+/* One step back in the same sense; *more false: there was none. */
+bool pg_attach_local_previous(const struct pg_attach_local *local, struct pg_wal_record *record, lsn_t floor, bool *more, struct err *err);
 /* The record's bytes as they stand in the files, page headers inside it included, padding behind it not. */
 bool pg_attach_local_bytes(const struct pg_attach_local *local, const struct pg_wal_record *record, struct strbuf *to, struct err *err);
 int64_t pg_attach_local_timeline(const struct pg_attach_local *local); /* of the end */

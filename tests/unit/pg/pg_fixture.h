@@ -33,7 +33,7 @@
 
 #define PG_FIXTURE_BIN "/usr/lib/postgresql/15/bin/"
 #define PG_FIXTURE_PATIENCE_MS 60000
-#define PG_FIXTURE_SERVERS_MAX 16
+#define PG_FIXTURE_SERVERS_MAX 40
 #define PG_FIXTURE_ARGS_MAX 24
 
 struct pg_server {
