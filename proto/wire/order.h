@@ -75,8 +75,7 @@ struct order {
     uint32_t upstream_member_count;
     struct order_slot slots[ORDER_SLOTS_MAX]; /* to be held on every member of this site */
     uint32_t slot_count;
-    int64_t deadline_ms; /* stop: drop the request if not stopped cleanly this long after acceptance: the site writes
-                          * a decline of `epoch` into its own vote record, which ends the order (role primary again) */
+    int64_t deadline_ms; /* stop: drop the request if not stopped cleanly this long after acceptance */
     bool target;         /* prepare: be ready for promotion (no replay conflicts, no restore_command) */
     bool checkpoint;     /* prepare: CHECKPOINT now */
 };
@@ -91,6 +90,7 @@ struct site_state {
     bool has_order;
     struct order order;
     char order_hash[HASH_TEXT_MAX];
+    bool stop_dropped; /* `order` is a stop whose request was dropped for good, without a receipt (2.5c): still primary */
     int64_t coordinator_term;
     char coordinator[NAME_MAX_BYTES];
     struct vote vote;

@@ -47,14 +47,12 @@ static bool is_declined_here(const struct judge *j, const struct epoch *e) {
     return vote_find_decline(&j->held->vote, e) != NULL;
 }
 
-/* The role that the held order leaves, after this site declined what it asked for. */
+/* The role that the held order leaves, after this site dropped or declined what it asked for. */
 static enum site_role role_in_force(const struct judge *j) {
     const struct order *held = &j->held->order;
-    if (!is_declined_here(j, &held->epoch)) return (enum site_role)held->role;
-    if (held->kind == ORDER_STOP) return SITE_PRIMARY; /* dropped before there was a receipt (2.5c) */
-    if (held->kind == ORDER_PROMOTE) return SITE_STANDBY;
-    if (held->kind == ORDER_ABORT) return SITE_STOPPED;
-    return (enum site_role)held->role;
+    if (held->kind == ORDER_STOP && j->held->stop_dropped) return SITE_PRIMARY;
+    if (held->role != SITE_PRIMARY || !is_declined_here(j, &held->epoch)) return (enum site_role)held->role;
+    return held->kind == ORDER_PROMOTE ? SITE_STANDBY : SITE_STOPPED;
 }
 
 /* --- what holds for every order --- */
@@ -91,11 +89,16 @@ static bool replaces_what_is_held(struct judge *j) {
     return true;
 }
 
+static bool is_decline(const struct order *o) {
+    return o->kind == ORDER_ABORT && o->role == SITE_STANDBY;
+}
+
 static bool epoch_is_not_lower(struct judge *j) {
     const struct epoch *e = &j->o->epoch;
     const struct vote *vote = &j->held->vote;
     if (j->held->has_order && epoch_compare(e, &j->held->order.epoch) < 0)
         return REFUSE(j, "3.2 epoch %s is below %s of the order held here", text_of(e).at, text_of(&j->held->order.epoch).at);
+    if (is_decline(j->o)) return true; /* burning an epoch is allowed below what was promised, too (2.5d) */
     if (epoch_compare(e, &vote->promised) < 0)
         return REFUSE(j, "2.1 epoch %s is below the promised %s", text_of(e).at, text_of(&vote->promised).at);
     if (epoch_compare(e, &j->opened) < 0)
@@ -123,12 +126,19 @@ static bool is_step_of_an_operation(enum order_kind kind) {
     return kind == ORDER_BIRTH || kind == ORDER_STOP || kind == ORDER_PROMOTE || kind == ORDER_ABORT;
 }
 
-/* An operation is open at a site from the first order that changes who writes until that was done, declined, or is
- * outranked by a generation. Preparing, copying and following change nothing for others. */
+/* The epoch whose opening, or whose decline here, ends the held order. */
+static const struct epoch *aim_of(const struct order *held) {
+    return held->kind == ORDER_STOP ? &held->successor : &held->epoch;
+}
+
+/* An operation is open at a site from the first order that changes who writes until that was done, dropped, declined,
+ * or is outranked by a generation. Preparing, copying and following change nothing for others. */
 static bool operation_is_open(const struct judge *j) {
     const struct order *held = &j->held->order;
-    return j->held->has_order && is_step_of_an_operation((enum order_kind)held->kind) && epoch_compare(&j->opened, &held->epoch) < 0 &&
-           !is_declined_here(j, &held->epoch) && j->o->epoch.generation <= held->epoch.generation;
+    if (!j->held->has_order || !is_step_of_an_operation((enum order_kind)held->kind)) return false;
+    if (held->kind == ORDER_STOP && j->held->stop_dropped) return false;
+    if (is_declined_here(j, aim_of(held)) || epoch_compare(&j->opened, aim_of(held)) >= 0) return false;
+    return j->o->epoch.generation <= held->epoch.generation;
 }
 
 static bool is_of_the_open_operation(struct judge *j) {
@@ -137,15 +147,34 @@ static bool is_of_the_open_operation(struct judge *j) {
         return REFUSE(j, "3.4 a %s order names its operation, this one names none", order_kind_names[j->o->kind]);
     if (!operation_is_open(j) || strcmp(j->o->op, held->op) == 0) return true;
     return REFUSE(j, "3.4 operation %s is open here (%s %s), %s must wait", held->op, order_kind_names[held->kind],
-                  text_of(&held->epoch).at, j->o->op[0] ? j->o->op : "another");
+                  text_of(aim_of(held)).at, j->o->op[0] ? j->o->op : "another");
 }
 
+static enum site_role role_wanted(const struct judge *j) {
+    switch ((enum order_kind)j->o->kind) {
+    case ORDER_BIRTH:
+    case ORDER_PROMOTE:
+        return SITE_PRIMARY;
+    case ORDER_STANDBY:
+    case ORDER_FOLLOW:
+        return SITE_STANDBY;
+    case ORDER_STOP:
+        return SITE_STOPPED;
+    case ORDER_PREPARE:
+        return role_in_force(j);
+    case ORDER_ABORT:
+        break;
+    }
+    return is_decline(j->o) ? SITE_STANDBY : SITE_PRIMARY;
+}
+
+/* An abort at the target names the epoch that its decline passes on to; at the old primary it names none. */
+static bool asks_for_a_decline(const struct order *o) { return o->kind == ORDER_ABORT && !epoch_is_zero(&o->successor); }
+
 static bool role_fits_kind(struct judge *j) {
-    static const enum site_role role_of[] = {[ORDER_BIRTH] = SITE_PRIMARY, [ORDER_STANDBY] = SITE_STANDBY, [ORDER_STOP] = SITE_STOPPED,
-                                             [ORDER_PROMOTE] = SITE_PRIMARY, [ORDER_FOLLOW] = SITE_STANDBY, [ORDER_ABORT] = SITE_PRIMARY};
-    enum site_role wanted = j->o->kind == ORDER_PREPARE ? role_in_force(j) : role_of[j->o->kind];
+    enum site_role wanted = role_wanted(j);
     if (j->o->role == (int)wanted) return true;
-    return REFUSE(j, "3.1 a %s order here has role %s, not %s", order_kind_names[j->o->kind], site_role_names[wanted],
+    return REFUSE(j, "3.1 %s here has role %s, not %s", order_kind_names[j->o->kind], site_role_names[wanted],
                   site_role_names[j->o->role]);
 }
 
@@ -186,14 +215,15 @@ static bool may_follow(struct judge *j) {
     return names_another_primary(j);
 }
 
+/* A promotion that is under way is not turned into a role that needs no proof. */
 static bool may_prepare(struct judge *j) {
-    (void)j; /* it keeps the role */
-    return true;
+    const struct epoch *own = &j->held->vote.opened;
+    if (j->o->role != SITE_PRIMARY || (!epoch_is_zero(own) && epoch_compare(own, &j->open) == 0)) return true;
+    return REFUSE(j, "3.7 prepare keeps a primary that is open: highest opened here %s, known %s", text_of(own).at, text_of(&j->open).at);
 }
 
-/* 2.6c, 2.6d, and what is not built. */
-static bool is_unforced_move(struct judge *j) {
-    const struct epoch *e = &j->o->epoch;
+/* A move to `e` that closes what is open: 2.6c, 2.6d, and what is not built. */
+static bool is_unforced_move(struct judge *j, const struct epoch *e) {
     const struct vote *vote = &j->held->vote;
     if (vote->mode != VOTE_MANUAL) return REFUSE(j, "2.3 moves in automatic mode are not built yet, only in manual");
     if (epoch_is_zero(&j->open)) return REFUSE(j, "2.6 no opened epoch is known here that %s could close", text_of(e).at);
@@ -209,21 +239,22 @@ static bool is_unforced_move(struct judge *j) {
 }
 
 static bool may_stop(struct judge *j) {
-    const struct epoch *own = &j->held->vote.opened;
-    if (!is_unforced_move(j)) return false;
+    const struct epoch *own = &j->held->vote.opened, *e = &j->o->epoch, *successor = &j->o->successor;
     if (epoch_compare(own, &j->open) != 0)
         return REFUSE(j, "2.5 the primary stops: %s is open, highest opened here %s", text_of(&j->open).at, text_of(own).at);
     if (role_in_force(j) != SITE_PRIMARY)
         return REFUSE(j, "2.5 the primary stops: role here is %s, not primary", site_role_names[role_in_force(j)]);
-    if (strcmp(j->o->epoch.site, j->held->site) == 0)
-        return REFUSE(j, "2.5b successor %s is of %s itself, a receipt passes to another site", text_of(&j->o->epoch).at, j->held->site);
-    return true;
+    if (epoch_compare(e, own) != 0) return REFUSE(j, "2.5b stop in %s, open here is %s", text_of(e).at, text_of(own).at);
+    if (epoch_is_zero(successor)) return REFUSE(j, "2.5b stop in %s names no successor", text_of(e).at);
+    if (strcmp(successor->site, j->held->site) == 0)
+        return REFUSE(j, "2.5b successor %s is of %s itself, a receipt passes to another site", text_of(successor).at, j->held->site);
+    return is_unforced_move(j, successor);
 }
 
 /* What opening for writes needs, be it the target's or the old site's again. */
 static bool may_open(struct judge *j, const struct receipt **stopped) {
     const struct epoch *e = &j->o->epoch, *promised = &j->held->vote.promised;
-    if (!is_unforced_move(j)) return false;
+    if (!is_unforced_move(j, e)) return false;
     if (strcmp(e->site, j->held->site) != 0) return REFUSE(j, "2.1 epoch %s names its one site, this is %s", text_of(e).at, j->held->site);
     if (epoch_compare(e, promised) <= 0)
         return REFUSE(j, "2.6 epoch %s is not above the promised %s", text_of(e).at, text_of(promised).at);
@@ -239,14 +270,34 @@ static bool may_promote(struct judge *j) {
 }
 
 /* The old site again: its own stop, and the target's decline that hands its receipt back (2.5c). */
-static bool may_abort(struct judge *j) {
+static bool may_open_again(struct judge *j) {
     const struct receipt *stopped = NULL;
-    if (strcmp(j->open.site, j->held->site) != 0 && !epoch_is_zero(&j->open))
+    if (!epoch_is_zero(&j->open) && strcmp(j->open.site, j->held->site) != 0)
         return REFUSE(j, "2.5c an abort opens the old site again: %s is open, this is %s", text_of(&j->open).at, j->held->site);
     if (!may_open(j, &stopped)) return false;
     if (epoch_compare(&stopped->successor, &j->o->epoch) == 0)
         return REFUSE(j, "2.5c an abort cites the target's decline, this receipt passes to %s directly", text_of(&j->o->epoch).at);
     return true;
+}
+
+/* The target gives its epoch up (2.5d). */
+static bool may_decline(struct judge *j) {
+    const struct epoch *e = &j->o->epoch, *next = &j->o->successor;
+    const struct vote *vote = &j->held->vote;
+    const struct vote_decline *before = vote_find_decline(vote, e);
+    if (strcmp(e->site, j->held->site) != 0) return REFUSE(j, "2.5d %s is not for %s to decline", text_of(e).at, j->held->site);
+    if (epoch_compare(&vote->asked, e) == 0) return REFUSE(j, "2.5d %s was asked for here: only forward", text_of(e).at);
+    if (epoch_compare(e, &vote->opened) <= 0)
+        return REFUSE(j, "2.5d decline of %s, %s was opened here", text_of(e).at, text_of(&vote->opened).at);
+    if (before && epoch_compare(&before->next, next) != 0)
+        return REFUSE(j, "2.5d the decline of %s passes to %s already, not to %s", text_of(e).at, text_of(&before->next).at, text_of(next).at);
+    if (next->generation != e->generation || epoch_compare(next, e) <= 0)
+        return REFUSE(j, "2.5d a decline of %s passes to a higher epoch of its generation, not to %s", text_of(e).at, text_of(next).at);
+    return true;
+}
+
+static bool may_abort(struct judge *j) {
+    return is_decline(j->o) ? may_decline(j) : may_open_again(j);
 }
 
 static check *check_of(enum order_kind kind) {

@@ -105,6 +105,7 @@ struct report {
     int64_t order_serial;
     struct epoch order_epoch;
     int order_kind, order_role;
+    char stop_state[16]; /* of a stop order in force: "", receipt, dropped */
     char order_op[OP_ID_MAX];
     int64_t coordinator_term;
     char coordinator[NAME_MAX_BYTES];

@@ -96,6 +96,7 @@ static const struct field report_fields[] = {
     FIELD_CHOICE(struct report, order_kind, order_kind_names, 0, "its kind"),
     FIELD_CHOICE(struct report, order_role, site_role_names, 0, "the role that it gives"),
     FIELD_TEXT(struct report, order_op, FIELD_NULL_EMPTY, "its operation"),
+    FIELD_TEXT(struct report, stop_state, FIELD_NULL_EMPTY, "of a stop order in force: receipt or dropped"),
     FIELD_INT64(struct report, coordinator_term, NULL, 0, INT64_MAX, 0, "highest term accepted"),
     FIELD_TEXT(struct report, coordinator, FIELD_NULL_EMPTY, "whose term that is"),
     FIELD_TEXT(struct report, refused_hash, FIELD_NULL_EMPTY, "last order refused here"),

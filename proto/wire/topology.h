@@ -88,6 +88,9 @@ void topology_payload(const char *cluster, int64_t version, const char *previous
 bool topology_open(struct bytes envelope, const struct topology *trusted, const char (*pinned)[KEY_TEXT_MAX], size_t pinned_count,
                    struct topology *out, struct strbuf *file, struct err *err);
 
+/* An envelope that was verified before and kept in a private place: its form is checked, its signers are not. */
+bool topology_reopen(struct bytes envelope, struct topology *out, struct err *err);
+
 const struct topology_site *topology_site(const struct topology *t, const char *site);
 const struct topology_member *topology_member(const struct topology *t, const char *site, const char *member);
 /* Site and member by the URI of a certificate pgregent://CLUSTER/SITE/MEMBER; false if not of this topology. */
