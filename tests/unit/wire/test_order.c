@@ -85,6 +85,22 @@ static void order(enum order_kind kind, enum site_role role, const char *op, con
     o.serial = held.has_order ? held.order.serial + 1 : 1;
 }
 
+static void stop_order(const char *op, const char *in_epoch, const char *successor) {
+    order(ORDER_STOP, SITE_STOPPED, op, in_epoch);
+    o.successor = epoch(successor);
+}
+
+static void holds_stop(const char *op, const char *in_epoch, const char *successor) {
+    holds(ORDER_STOP, SITE_STOPPED, op, in_epoch);
+    held.order.successor = epoch(successor);
+}
+
+static void declined_here(const char *burnt, const char *next) {
+    struct vote_decline *d = &held.vote.declined[held.vote.declined_count++];
+    d->epoch = epoch(burnt);
+    d->next = epoch(next);
+}
+
 static void proof(enum receipt_kind kind, const char *site, const char *in_epoch, const char *successor) {
     struct receipt *r = &proofs.receipts[proofs.receipt_count++];
     set(r->cluster, "orders");
@@ -102,7 +118,7 @@ static void a_switchover_and_back_is_accepted_step_by_step(void **state) {
     ams_is_primary();
     order(ORDER_PREPARE, SITE_PRIMARY, "op-1", "1.0@ams");
     ACCEPTED();
-    order(ORDER_STOP, SITE_STOPPED, "op-1", "1.1@fra");
+    stop_order("op-1", "1.0@ams", "1.1@fra");
     ACCEPTED();
     fra_is_standby();
     order(ORDER_PREPARE, SITE_STANDBY, "op-1", "1.0@ams");
@@ -111,7 +127,7 @@ static void a_switchover_and_back_is_accepted_step_by_step(void **state) {
     proof(RECEIPT_STOPPED, "ams", "1.0@ams", "1.1@fra");
     ACCEPTED();
     ams_is_primary();
-    holds(ORDER_STOP, SITE_STOPPED, "op-1", "1.1@fra");
+    holds_stop("op-1", "1.0@ams", "1.1@fra");
     order(ORDER_FOLLOW, SITE_STANDBY, "op-1", "1.1@fra");
     ACCEPTED();
     held.vote.known_opened = epoch("1.1@fra");
@@ -136,7 +152,7 @@ static void birth_and_the_first_standby_order_start_a_cluster(void **state) {
 static void an_aborted_switchover_gives_the_old_site_a_new_epoch(void **state) {
     (void)state;
     ams_is_primary();
-    holds(ORDER_STOP, SITE_STOPPED, "op-1", "1.1@fra");
+    holds_stop("op-1", "1.0@ams", "1.1@fra");
     order(ORDER_ABORT, SITE_PRIMARY, "op-1", "1.2@ams");
     proof(RECEIPT_STOPPED, "ams", "1.0@ams", "1.1@fra");
     REFUSED("2.6a the receipt for 1.0@ams passes to 1.1@fra, not to 1.2@ams");
@@ -144,18 +160,17 @@ static void an_aborted_switchover_gives_the_old_site_a_new_epoch(void **state) {
     ACCEPTED();
 }
 
-static void a_stop_dropped_before_its_receipt_leaves_the_primary_as_it_was(void **state) {
+static void a_stop_dropped_before_its_receipt_leaves_the_primary_and_its_epoch_as_they_were(void **state) {
     (void)state;
     ams_is_primary();
-    holds(ORDER_STOP, SITE_STOPPED, "op-1", "1.1@fra");
-    order(ORDER_PREPARE, SITE_PRIMARY, "op-2", "1.1@fra");
-    REFUSED("3.4 operation op-1 is open here (stop 1.1@fra), op-2 must wait");
-    held.vote.declined[0].epoch = epoch("1.1@fra");
-    held.vote.declined_count = 1;
+    holds_stop("op-1", "1.0@ams", "1.1@fra");
+    order(ORDER_PREPARE, SITE_PRIMARY, "op-1", "1.0@ams");
+    REFUSED("3.1 prepare here has role stopped, not primary");
+    held.stop_dropped = true;
     ACCEPTED();
-    order(ORDER_STOP, SITE_STOPPED, "op-2", "1.1@fra");
-    REFUSED("2.5d 1.1@fra was declined at ams and is burnt");
-    order(ORDER_STOP, SITE_STOPPED, "op-2", "1.2@fra");
+    order(ORDER_FOLLOW, SITE_STANDBY, "op-1", "1.1@fra");
+    REFUSED("2.5 1.0@ams is open or asked for here, a primary follows 1.1@fra only after its stop");
+    stop_order("op-2", "1.0@ams", "1.2@fra");
     ACCEPTED();
 }
 
@@ -273,9 +288,12 @@ static void an_order_for_another_system_identifier_is_refused(void **state) {
 static void only_one_operation_is_open_at_a_site(void **state) {
     (void)state;
     ams_is_primary();
-    holds(ORDER_STOP, SITE_STOPPED, "op-1", "1.1@fra");
-    order(ORDER_STOP, SITE_STOPPED, "op-2", "1.2@lon");
+    holds_stop("op-1", "1.0@ams", "1.1@fra");
+    stop_order("op-2", "1.0@ams", "1.2@lon");
     REFUSED("3.4 operation op-1 is open here (stop 1.1@fra), op-2 must wait");
+    held.stop_dropped = true;
+    ACCEPTED();
+    held.stop_dropped = false;
     order(ORDER_FOLLOW, SITE_STANDBY, "", "1.1@fra");
     REFUSED("3.4 operation op-1 is open here (stop 1.1@fra), another must wait");
     held.vote.known_opened = epoch("1.1@fra"); /* done */
@@ -285,15 +303,14 @@ static void only_one_operation_is_open_at_a_site(void **state) {
     order(ORDER_PROMOTE, SITE_PRIMARY, "op-2", "1.2@fra");
     proof(RECEIPT_STOPPED, "ams", "1.0@ams", "1.2@fra");
     REFUSED("3.4 operation op-1 is open here (promote 1.1@fra), op-2 must wait");
-    held.vote.declined[0].epoch = epoch("1.1@fra");
-    held.vote.declined_count = 1;
+    declined_here("1.1@fra", "1.2@ams");
     ACCEPTED();
 }
 
 static void a_higher_generation_outranks_the_open_operation(void **state) {
     (void)state;
     ams_is_primary();
-    holds(ORDER_STOP, SITE_STOPPED, "op-1", "1.1@fra");
+    holds_stop("op-1", "1.0@ams", "1.1@fra");
     order(ORDER_FOLLOW, SITE_STANDBY, "op-2", "1.9@lon");
     REFUSED("3.4 operation op-1 is open here (stop 1.1@fra), op-2 must wait");
     order(ORDER_FOLLOW, SITE_STANDBY, "op-2", "2.0@lon");
@@ -303,33 +320,49 @@ static void a_higher_generation_outranks_the_open_operation(void **state) {
 static void a_step_names_its_operation(void **state) {
     (void)state;
     ams_is_primary();
-    order(ORDER_STOP, SITE_STOPPED, "", "1.1@fra");
+    stop_order("", "1.0@ams", "1.1@fra");
     REFUSED("3.4 a stop order names its operation, this one names none");
 }
 
 static void the_role_belongs_to_the_kind(void **state) {
     (void)state;
     ams_is_primary();
-    order(ORDER_STOP, SITE_PRIMARY, "op-1", "1.1@fra");
-    REFUSED("3.1 a stop order here has role stopped, not primary");
+    order(ORDER_STOP, SITE_PRIMARY, "op-1", "1.0@ams");
+    REFUSED("3.1 stop here has role stopped, not primary");
     fra_is_standby();
     order(ORDER_PREPARE, SITE_PRIMARY, "op-1", "1.0@ams"); /* a way around the promotion rules */
-    REFUSED("3.1 a prepare order here has role standby, not primary");
-    holds(ORDER_STOP, SITE_STOPPED, "op-1", "1.1@lon");
-    order(ORDER_PREPARE, SITE_PRIMARY, "op-1", "1.1@lon");
-    REFUSED("3.1 a prepare order here has role stopped, not primary");
+    REFUSED("3.1 prepare here has role standby, not primary");
+    ams_is_primary();
+    order(ORDER_ABORT, SITE_STOPPED, "op-1", "1.2@ams");
+    REFUSED("3.1 abort here has role primary, not stopped");
 }
 
-static void after_its_decline_the_target_is_a_standby_and_the_aborted_site_stopped(void **state) {
+static void after_its_decline_the_target_is_a_standby_and_the_old_site_stopped(void **state) {
     (void)state;
     fra_is_standby();
     holds(ORDER_PROMOTE, SITE_PRIMARY, "op-1", "1.1@fra");
-    held.vote.declined[0].epoch = epoch("1.1@fra");
-    held.vote.declined_count = 1;
+    declined_here("1.1@fra", "1.2@ams");
     order(ORDER_PREPARE, SITE_PRIMARY, "op-1", "1.1@fra");
-    REFUSED("3.1 a prepare order here has role standby, not primary");
-    holds(ORDER_ABORT, SITE_PRIMARY, "op-1", "1.1@fra");
-    REFUSED("3.1 a prepare order here has role stopped, not primary");
+    REFUSED("3.1 prepare here has role standby, not primary");
+    order(ORDER_PREPARE, SITE_STANDBY, "op-1", "1.1@fra");
+    ACCEPTED();
+    ams_is_primary();
+    holds(ORDER_ABORT, SITE_PRIMARY, "op-1", "1.2@ams");
+    declined_here("1.2@ams", "1.3@fra");
+    order(ORDER_PREPARE, SITE_PRIMARY, "op-1", "1.2@ams");
+    REFUSED("3.1 prepare here has role stopped, not primary");
+}
+
+static void a_promotion_under_way_is_not_replaced_by_a_role_that_needs_no_proof(void **state) {
+    (void)state;
+    fra_is_standby();
+    holds(ORDER_PROMOTE, SITE_PRIMARY, "op-1", "1.1@fra");
+    order(ORDER_PREPARE, SITE_PRIMARY, "op-1", "1.1@fra");
+    REFUSED("3.7 prepare keeps a primary that is open: highest opened here none, known 1.0@ams");
+    held.vote.asked = epoch("1.1@fra");
+    REFUSED("3.7 prepare keeps a primary that is open: highest opened here none, known 1.1@fra");
+    held.vote.opened = epoch("1.1@fra");
+    ACCEPTED();
 }
 
 /* --- first orders --- */
@@ -393,27 +426,37 @@ static void a_standby_follows_another_site_than_itself(void **state) {
 static void only_the_open_primary_is_stopped(void **state) {
     (void)state;
     fra_is_standby();
-    order(ORDER_STOP, SITE_STOPPED, "op-1", "1.1@ams");
+    stop_order("op-1", "1.0@ams", "1.1@lon");
     REFUSED("2.5 the primary stops: 1.0@ams is open, highest opened here none");
     ams_is_primary();
     held.vote.known_opened = epoch("1.3@lon"); /* it was primary once */
-    order(ORDER_STOP, SITE_STOPPED, "op-1", "1.4@fra");
+    stop_order("op-1", "1.3@lon", "1.4@fra");
     REFUSED("2.5 the primary stops: 1.3@lon is open, highest opened here 1.0@ams");
     ams_is_primary();
-    holds(ORDER_FOLLOW, SITE_STANDBY, "op-1", "1.1@fra"); /* stopped already, the successor not open yet */
-    order(ORDER_STOP, SITE_STOPPED, "op-1", "1.2@lon");
+    holds(ORDER_FOLLOW, SITE_STANDBY, "op-1", "1.0@ams"); /* stopped already, the successor not open yet */
+    stop_order("op-1", "1.0@ams", "1.2@lon");
     REFUSED("2.5 the primary stops: role here is standby, not primary");
 }
 
-static void a_stop_names_a_higher_epoch_of_another_site_in_the_same_generation(void **state) {
+static void a_stop_is_in_the_epoch_that_is_open(void **state) {
+    (void)state;
+    ams_is_primary();
+    stop_order("op-1", "1.1@ams", "1.2@fra");
+    REFUSED("2.5b stop in 1.1@ams, open here is 1.0@ams");
+}
+
+static void a_stop_names_a_higher_successor_at_another_site_in_the_same_generation(void **state) {
     (void)state;
     ams_is_primary();
     order(ORDER_STOP, SITE_STOPPED, "op-1", "1.0@ams");
-    REFUSED("2.1 epoch 1.0@ams is not above 1.0@ams, which was opened or asked for");
-    o.epoch = epoch("1.1@ams");
+    REFUSED("2.5b stop in 1.0@ams names no successor");
+    o.successor = epoch("1.1@ams");
     REFUSED("2.5b successor 1.1@ams is of ams itself, a receipt passes to another site");
-    o.epoch = epoch("2.0@fra");
+    o.successor = epoch("2.0@fra");
     REFUSED("2.6c generation of 2.0@fra is not that of 1.0@ams: a forced move, not built yet");
+    held.vote.opened = held.vote.promised = o.epoch = epoch("1.2@ams");
+    o.successor = epoch("1.1@fra");
+    REFUSED("2.1 epoch 1.1@fra is not above 1.2@ams, which was opened or asked for");
 }
 
 /* --- promote --- */
@@ -494,8 +537,7 @@ static void a_promise_to_another_stands_until_a_higher_epoch_is_open(void **stat
 static void a_declined_epoch_is_burnt(void **state) {
     (void)state;
     fra_is_standby();
-    held.vote.declined[0] = (struct vote_decline){.epoch = epoch("1.1@fra"), .next = epoch("1.2@ams")};
-    held.vote.declined_count = 1;
+    declined_here("1.1@fra", "1.2@ams");
     order(ORDER_PROMOTE, SITE_PRIMARY, "op-1", "1.1@fra");
     proof(RECEIPT_STOPPED, "ams", "1.0@ams", "1.1@fra");
     REFUSED("2.5d 1.1@fra was declined at fra and is burnt");
@@ -568,6 +610,56 @@ static void an_abort_is_for_the_old_site_and_cites_a_decline(void **state) {
     REFUSED("2.5c an abort cites the target's decline, this receipt passes to 1.2@ams directly");
 }
 
+/* --- the target's decline --- */
+
+static void decline_order(const char *burnt, const char *next) {
+    order(ORDER_ABORT, SITE_STANDBY, "op-1", burnt);
+    o.successor = epoch(next);
+}
+
+static void the_target_declines_once_and_for_one_successor(void **state) {
+    (void)state;
+    fra_is_standby();
+    decline_order("1.1@fra", "1.2@ams");
+    ACCEPTED(); /* before the promote order came */
+    holds(ORDER_PROMOTE, SITE_PRIMARY, "op-1", "1.1@fra");
+    held.vote.promised = epoch("1.5@lon"); /* below what was promised, too */
+    decline_order("1.1@fra", "1.2@ams");
+    ACCEPTED();
+    declined_here("1.1@fra", "1.2@ams");
+    ACCEPTED();
+    o.successor = epoch("1.3@ams");
+    REFUSED("2.5d the decline of 1.1@fra passes to 1.2@ams already, not to 1.3@ams");
+}
+
+static void what_was_asked_or_opened_or_is_anothers_is_not_declined(void **state) {
+    (void)state;
+    fra_is_standby();
+    holds(ORDER_PROMOTE, SITE_PRIMARY, "op-1", "1.1@fra");
+    decline_order("1.1@fra", "1.2@ams");
+    held.vote.asked = epoch("1.1@fra");
+    REFUSED("2.5d 1.1@fra was asked for here: only forward");
+    memset(&held.vote.asked, 0, sizeof held.vote.asked);
+    held.vote.opened = epoch("1.1@fra");
+    REFUSED("2.5d decline of 1.1@fra, 1.1@fra was opened here");
+    held.vote.opened = epoch("1.3@fra");
+    REFUSED("2.5d decline of 1.1@fra, 1.3@fra was opened here");
+    fra_is_standby();
+    decline_order("1.1@lon", "1.2@ams");
+    REFUSED("2.5d 1.1@lon is not for fra to decline");
+}
+
+static void a_decline_passes_to_a_higher_epoch_of_its_generation(void **state) {
+    (void)state;
+    fra_is_standby();
+    decline_order("1.1@fra", "1.1@ams");
+    REFUSED("2.5d a decline of 1.1@fra passes to a higher epoch of its generation, not to 1.1@ams");
+    o.successor = epoch("2.0@ams");
+    REFUSED("2.5d a decline of 1.1@fra passes to a higher epoch of its generation, not to 2.0@ams");
+    memset(&o.successor, 0, sizeof o.successor);
+    REFUSED("2.5d a decline of 1.1@fra passes to a higher epoch of its generation, not to none");
+}
+
 /* --- names --- */
 
 static void slots_are_named_as_postgresql_allows(void **state) {
@@ -615,7 +707,7 @@ int main(void) {
         cmocka_unit_test(a_switchover_and_back_is_accepted_step_by_step),
         cmocka_unit_test(birth_and_the_first_standby_order_start_a_cluster),
         cmocka_unit_test(an_aborted_switchover_gives_the_old_site_a_new_epoch),
-        cmocka_unit_test(a_stop_dropped_before_its_receipt_leaves_the_primary_as_it_was),
+        cmocka_unit_test(a_stop_dropped_before_its_receipt_leaves_the_primary_and_its_epoch_as_they_were),
         cmocka_unit_test(the_very_order_that_is_held_is_a_repetition_however_old),
         cmocka_unit_test(an_order_for_another_cluster_or_site_is_refused),
         cmocka_unit_test(an_outdated_coordinator_is_refused),
@@ -629,13 +721,15 @@ int main(void) {
         cmocka_unit_test(a_higher_generation_outranks_the_open_operation),
         cmocka_unit_test(a_step_names_its_operation),
         cmocka_unit_test(the_role_belongs_to_the_kind),
-        cmocka_unit_test(after_its_decline_the_target_is_a_standby_and_the_aborted_site_stopped),
+        cmocka_unit_test(after_its_decline_the_target_is_a_standby_and_the_old_site_stopped),
+        cmocka_unit_test(a_promotion_under_way_is_not_replaced_by_a_role_that_needs_no_proof),
         cmocka_unit_test(a_birth_is_refused_unless_all_of_it_fits),
         cmocka_unit_test(nobody_is_born_twice),
         cmocka_unit_test(a_first_order_is_birth_or_standby),
         cmocka_unit_test(a_standby_follows_another_site_than_itself),
         cmocka_unit_test(only_the_open_primary_is_stopped),
-        cmocka_unit_test(a_stop_names_a_higher_epoch_of_another_site_in_the_same_generation),
+        cmocka_unit_test(a_stop_is_in_the_epoch_that_is_open),
+        cmocka_unit_test(a_stop_names_a_higher_successor_at_another_site_in_the_same_generation),
         cmocka_unit_test(a_promotion_needs_the_receipt_of_the_epoch_that_it_closes),
         cmocka_unit_test(a_decline_hands_the_receipt_on_link_by_link),
         cmocka_unit_test(declines_in_a_circle_lead_nowhere),
@@ -650,6 +744,9 @@ int main(void) {
         cmocka_unit_test(a_receipt_of_another_system_closes_nothing),
         cmocka_unit_test(a_live_primary_does_not_follow_on_a_mere_word),
         cmocka_unit_test(an_abort_is_for_the_old_site_and_cites_a_decline),
+        cmocka_unit_test(the_target_declines_once_and_for_one_successor),
+        cmocka_unit_test(what_was_asked_or_opened_or_is_anothers_is_not_declined),
+        cmocka_unit_test(a_decline_passes_to_a_higher_epoch_of_its_generation),
         cmocka_unit_test(slots_are_named_as_postgresql_allows),
         cmocka_unit_test(an_order_reads_back_as_it_was_written),
     };
