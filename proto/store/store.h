@@ -53,8 +53,9 @@ void store_close(struct store *s);
 /* The embedded store: one SQLite file in directory `path`, several processes of one host (protocol 1.9): WAL journal,
  * synchronous=FULL, BEGIN IMMEDIATE, short busy timeout. After each commit the path must still be the inode that is
  * open (SQLITE_FCNTL_HAS_MOVED), else the outcome is UNKNOWN and the store counts as unreachable until reopened. The
- * boot id in the file tells a reboot: `*rebooted`. Network file systems are refused. quick_check at opening. The
- * directory is made if missing. */
+ * boot id in the file tells a reboot: `*rebooted` (may be NULL) is true for the first that opens it after one. Network
+ * file systems are refused. quick_check at opening. The directory is made if missing (0700); a new file has its owner
+ * (when root opens) and mode. After an UNKNOWN, what a read then says is final. One thread a handle, none across fork. */
 bool store_open_embedded(const char *path, struct store **out, bool *rebooted, struct err *err);
 
 /* In memory, for tests. Faults are switched on by store_memory_fault: the next n swaps answer as given

@@ -135,6 +135,7 @@ static void roll_back(struct embedded *e) {
 
 /* --- transactions */
 
+/* Once lost it stays so, also when the files are put back: what happened meanwhile is not known. */
 static bool is_ours_still(struct embedded *e) {
     int moved = 0;
     int rc = sqlite3_file_control(e->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
@@ -166,7 +167,7 @@ static bool settle(struct embedded *e, struct err *err) {
 }
 
 static bool begin(struct embedded *e, enum statement how, int64_t deadline_boot_ms, struct err *err) {
-    if (e->lost || !is_ours_still(e)) return lost(e, err);
+    if (!is_ours_still(e)) return lost(e, err);
     int64_t left = deadline_boot_ms - clock_boot_ms();
     sqlite3_busy_timeout(e->db, left < 0 ? 0 : left > BUSY_MAX_MS ? BUSY_MAX_MS : (int)left);
     if (e->unsettled && !settle(e, err)) return false;

@@ -1,99 +1,10 @@
-/* The embedded store: the rules of every store, several processes, and each way in which its file can be lost, locked,
- * replaced, damaged or full. SQLite itself is used here only to hurt it. */
+/* The embedded store in use: the rules of every store, several processes, and each way in which its file can be locked,
+ * moved, replaced or full meanwhile. How it opens is in test_embedded_open.c. */
+#include "embedded_try.h"
 #include "store_rules.h"
-#include <fcntl.h>
-#include <grp.h>
 #include <sched.h>
-#include <signal.h>
-#include <sqlite3.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#define NOBODY 65534
-
-static char directory[64];
-
-static int make_directory(void **state) {
-    (void)state;
-    str_copy(directory, sizeof directory, "/tmp/test_embedded.XXXXXX");
-    return mkdtemp(directory) ? 0 : -1;
-}
-static int remove_directory(void **state) {
-    (void)state;
-    sqlite3_reset_auto_extension();
-    return file_remove_tree(directory, NULL) ? 0 : -1;
-}
-
-static const char *in_directory(const char *name) {
-    static char path[128];
-    snprintf(path, sizeof path, "%s/%s", directory, name);
-    return path;
-}
-
-static struct store *open_store(void) {
-    struct store *s = NULL;
-    struct err err;
-    if (!store_open_embedded(directory, &s, NULL, &err)) fail_msg("%s", err.text);
-    return s;
-}
-
-static void assert_open_fails(const char *words) {
-    struct store *s;
-    struct err err;
-    if (store_open_embedded(directory, &s, NULL, &err)) fail_msg("opened, but \"%s\" was expected", words);
-    if (!strstr(err.text, words) || !strstr(err.text, directory)) fail_msg("%s", err.text);
-}
-
-/* Runs SQL on the file as an outsider would. */
-static void hurt(const char *sql) {
-    sqlite3 *db;
-    assert_int_equal(sqlite3_open(in_directory("store.db"), &db), SQLITE_OK);
-    if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK) fail_msg("%s: %s", sql, sqlite3_errmsg(db));
-    sqlite3_close(db);
-}
-
-/* --- other processes: they talk by one pipe in each direction and end with the number that `play` returns */
-
-struct child {
-    pid_t pid;
-    int to, from;
-};
-typedef int play(int from_parent, int to_parent);
-
-static struct child start(play *part) {
-    int down[2], up[2];
-    assert_int_equal(pipe2(down, O_CLOEXEC), 0);
-    assert_int_equal(pipe2(up, O_CLOEXEC), 0);
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        close(down[1]);
-        close(up[0]);
-        _exit(part(down[0], up[1]));
-    }
-    close(down[0]);
-    close(up[1]);
-    return (struct child){pid, down[1], up[0]};
-}
-
-static int finish(struct child *c) {
-    int status;
-    close(c->to);
-    close(c->from);
-    assert_int_equal(waitpid(c->pid, &status, 0), c->pid);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-}
-
-static bool say(int fd) {
-    return write(fd, "x", 1) == 1;
-}
-static bool hear(int fd) {
-    char c;
-    return read(fd, &c, 1) == 1;
-}
 
 /* --- the rules of every store */
 
@@ -115,23 +26,6 @@ static void reopened_store_has_kept_everything(void **state) {
     s = open_store();
     assert_reads(s, "", "a/b=1");
     assert_int_equal(try_read(s, "").revision, made.revision);
-    store_close(s);
-}
-
-static void missing_directory_is_made_for_us_alone(void **state) {
-    (void)state;
-    struct stat st;
-    struct store *s;
-    struct err err;
-    char inner[128];
-    snprintf(inner, sizeof inner, "%s/new/site", directory);
-    assert_true(store_open_embedded(inner, &s, NULL, &err));
-    assert_int_equal(stat(inner, &st), 0);
-    assert_int_equal(st.st_mode & 07777, 0700);
-    assert_int_equal(stat(in_directory("new/site/store.db"), &st), 0);
-    assert_int_equal(st.st_mode & 07777, 0600);
-    assert_int_equal(stat(in_directory("new/site/store.db-wal"), &st), 0);
-    assert_int_equal(st.st_mode & 07777, 0600);
     store_close(s);
 }
 
@@ -484,138 +378,12 @@ static void full_disk_is_named_and_nothing_half_written(void **state) {
     else assert_int_equal(code, 0);
 }
 
-/* --- what cannot be opened */
-
-static void become_nobody(void) {
-    if (geteuid() != 0) return;
-    if (setgroups(0, NULL) != 0 || setgid(NOBODY) != 0 || setuid(NOBODY) != 0) _exit(99);
-}
-
-/* The store and its directory belong to the user, but one of them may not be written. */
-static int open_unwritable(mode_t directory_mode, mode_t file_mode) {
-    struct store *s;
-    struct err err;
-    become_nobody();
-    if (!store_open_embedded(directory, &s, NULL, NULL)) return 1;
-    store_close(s);
-    if (chmod(in_directory("store.db"), file_mode) != 0 || chmod(directory, directory_mode) != 0) return 2;
-    bool is_open = store_open_embedded(directory, &s, NULL, &err);
-    (void)chmod(directory, 0700);
-    if (is_open) return 3;
-    return err.code == ERR_IO && strstr(err.text, "must be writable") && strstr(err.text, directory) ? 0 : 4;
-}
-static int open_in_unwritable_directory(int from_parent, int to_parent) {
-    (void)from_parent;
-    (void)to_parent;
-    return open_unwritable(0500, 0600);
-}
-static int open_unwritable_file(int from_parent, int to_parent) {
-    (void)from_parent;
-    (void)to_parent;
-    return open_unwritable(0700, 0400);
-}
-
-static void read_only_store_is_refused_with_path_and_cure(void **state) {
-    (void)state;
-    if (geteuid() == 0) assert_int_equal(chown(directory, NOBODY, NOBODY), 0);
-    struct child c = start(open_in_unwritable_directory);
-    assert_int_equal(finish(&c), 0);
-    c = start(open_unwritable_file);
-    assert_int_equal(finish(&c), 0);
-}
-
-static void store_opened_by_root_belongs_to_the_owner_of_its_directory(void **state) {
-    (void)state;
-    if (geteuid() != 0) return; /* nothing to hand over */
-    static const char *const names[] = {"store.db", "store.db-wal", "store.db-shm"};
-    struct stat st;
-    assert_int_equal(chown(directory, NOBODY, NOBODY), 0);
-    assert_int_equal(chmod(directory, 0770), 0);
-    for (int round = 0; round < 2; round++) { /* the second time -wal and -shm are made anew */
-        struct store *s = open_store();
-        for (size_t i = 0; i < 3; i++) {
-            assert_int_equal(stat(in_directory(names[i]), &st), 0);
-            assert_int_equal(st.st_uid, NOBODY);
-            assert_int_equal(st.st_gid, NOBODY);
-            assert_int_equal(st.st_mode & 07777, 0660);
-        }
-        store_close(s);
-    }
-}
-
-static void damaged_and_foreign_files_are_refused(void **state) {
-    (void)state;
-    struct err err;
-    assert_true(file_write(in_directory("store.db"), "this is no database, but is long enough to look at", 50, 0600, &err));
-    assert_open_fails("damaged");
-    assert_int_equal(unlink(in_directory("store.db")), 0);
-    hurt("CREATE TABLE somebody(elses)");
-    assert_open_fails("something else");
-    hurt("DROP TABLE somebody");
-    store_close(open_store());
-    hurt("PRAGMA user_version = 2");
-    assert_open_fails("has format 2");
-}
-
-static void damaged_page_is_found_at_opening(void **state) {
-    (void)state;
-    struct store *s = open_store();
-    char value[3000], noise[4096];
-    memset(value, 'v', sizeof value - 1);
-    memset(noise, 'n', sizeof noise);
-    value[sizeof value - 1] = '\0';
-    assert_outcome(try_swap(s, "a", NULL, value), STORE_DONE);
-    assert_outcome(try_swap(s, "b", NULL, value), STORE_DONE);
-    store_close(s);
-    int fd = open(in_directory("store.db"), O_WRONLY);
-    assert_int_equal(pwrite(fd, noise, sizeof noise, 4096), sizeof noise);
-    close(fd);
-    assert_open_fails("damaged");
-}
-
-static void links_and_wrong_places_are_refused(void **state) {
-    (void)state;
-    struct err err;
-    struct store *s;
-    assert_int_equal(symlink("/dev/null", in_directory("store.db")), 0);
-    assert_open_fails("not a plain file");
-    assert_int_equal(unlink(in_directory("store.db")), 0);
-    assert_true(file_write(in_directory("file"), "", 0, 0600, &err));
-    char other[128];
-    snprintf(other, sizeof other, "%s/file", directory);
-    assert_int_equal(link(other, in_directory("store.db")), 0);
-    assert_open_fails("has 2 names");
-    assert_false(store_open_embedded(other, &s, NULL, &err));
-    assert_non_null(strstr(err.text, other));
-}
-
-static void reboot_is_told_once_and_keeps_the_data(void **state) {
-    (void)state;
-    bool rebooted = true;
-    struct store *s;
-    struct err err;
-    assert_true(store_open_embedded(directory, &s, &rebooted, &err));
-    assert_false(rebooted); /* a new store has seen no other boot */
-    assert_outcome(try_swap(s, "k", NULL, "1"), STORE_DONE);
-    store_close(s);
-    hurt("UPDATE meta SET boot_id = '00000000-0000-4000-8000-000000000000'");
-    for (int round = 0; round < 2; round++) {
-        assert_true(store_open_embedded(directory, &s, &rebooted, &err));
-        assert_int_equal(rebooted, round == 0);
-        assert_reads(s, "", "k=1");
-        store_close(s);
-    }
-}
-
-#define in_a_directory(test) cmocka_unit_test_setup_teardown(test, make_directory, remove_directory)
-
 int main(void) {
     const struct CMUnitTest tests[] = {
 #define X(rule) in_a_directory(embedded_##rule),
         STORE_RULES(X)
 #undef X
         in_a_directory(reopened_store_has_kept_everything),
-        in_a_directory(missing_directory_is_made_for_us_alone),
         in_a_directory(two_processes_compete_and_each_swap_has_one_winner),
         in_a_directory(many_may_open_a_new_store_at_once),
         in_a_directory(killed_process_leaves_whole_swaps),
@@ -628,12 +396,6 @@ int main(void) {
         in_a_directory(what_was_read_back_after_an_unknown_commit_is_final),
         in_a_directory(failing_writes_name_the_file_and_heal),
         in_a_directory(full_disk_is_named_and_nothing_half_written),
-        in_a_directory(read_only_store_is_refused_with_path_and_cure),
-        in_a_directory(store_opened_by_root_belongs_to_the_owner_of_its_directory),
-        in_a_directory(damaged_and_foreign_files_are_refused),
-        in_a_directory(damaged_page_is_found_at_opening),
-        in_a_directory(links_and_wrong_places_are_refused),
-        in_a_directory(reboot_is_told_once_and_keeps_the_data),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
