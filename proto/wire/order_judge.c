@@ -168,9 +168,6 @@ static enum site_role role_wanted(const struct judge *j) {
     return is_decline(j->o) ? SITE_STANDBY : SITE_PRIMARY;
 }
 
-/* An abort at the target names the epoch that its decline passes on to; at the old primary it names none. */
-static bool asks_for_a_decline(const struct order *o) { return o->kind == ORDER_ABORT && !epoch_is_zero(&o->successor); }
-
 static bool role_fits_kind(struct judge *j) {
     enum site_role wanted = role_wanted(j);
     if (j->o->role == (int)wanted) return true;
