@@ -1,0 +1,111 @@
+/* Reading the agent's configuration. Nothing is started or contacted here; `--check-config` is this and no more. */
+#include "site-agent/config.h"
+#include "rt/file.h"
+#include <pwd.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *const health_tls_names[] = {"off", NULL};
+static const char *const on_exit_names[] = {"leave", NULL};
+static const char *const log_format_names[] = {"key=value", "json", NULL};
+static const char *const log_level_names[] = {"debug", "info", "warning", "error", NULL};
+
+static const struct field health_fields[] = {
+    FIELD_TEXT(struct agent_health, listen, FIELD_REQUIRED, "address of Patroni's health endpoints and /metrics"),
+    FIELD_CHOICE(struct agent_health, tls, health_tls_names, 0, "TLS of the health endpoints; only off is built"),
+    FIELD_END};
+static const struct fields health_table = FIELDS("health", struct agent_health, health_fields);
+static const struct field tls_fields[] = {
+    FIELD_TEXT(struct tls_files, ca, FIELD_REQUIRED, "certificate of the cluster's private CA"),
+    FIELD_TEXT(struct tls_files, certificate, FIELD_REQUIRED, "this agent's certificate: SAN URI pgregent://CLUSTER/SITE/MEMBER and its address"),
+    FIELD_TEXT(struct tls_files, key, FIELD_REQUIRED, "its private key"),
+    FIELD_END};
+static const struct fields tls_table = FIELDS("tls", struct tls_files, tls_fields);
+static const struct field trust_fields[] = {
+    FIELD_TEXTS(struct agent_trust, operators, operator_count, FIELD_REQUIRED, "operators' public keys, for the first topology only"),
+    FIELD_END};
+static const struct fields trust_table = FIELDS("trust", struct agent_trust, trust_fields);
+static const struct field postgresql_fields[] = {
+    FIELD_TEXT(struct agent_postgresql, bin_dir, FIELD_REQUIRED, "directory of postgres, initdb, pg_basebackup"),
+    FIELD_TEXT(struct agent_postgresql, os_user, FIELD_REQUIRED, "user that PostgreSQL runs as"),
+    FIELD_TEXT(struct agent_postgresql, log, FIELD_REQUIRED, "directory of postgresql.log, outside the data directory"),
+    FIELD_END};
+static const struct fields postgresql_table = FIELDS("postgresql", struct agent_postgresql, postgresql_fields);
+static const struct field replication_fields[] = {
+    FIELD_TEXT(struct agent_replication, certificate, FIELD_REQUIRED, "certificate with CN pgregent_repl, for server and replication"),
+    FIELD_TEXT(struct agent_replication, key, FIELD_REQUIRED, "its private key, owned by os_user, mode 0600"),
+    FIELD_END};
+static const struct fields replication_table = FIELDS("replication", struct agent_replication, replication_fields);
+static const struct field log_fields[] = {
+    FIELD_CHOICE(struct agent_log, format, log_format_names, 0, "key=value for people, json for machines"),
+    {FIELD_MEMBER_(struct agent_log, level), .type = FIELD_TYPE_ENUM, .names = log_level_names, .otherwise = "info", .doc = "least level"},
+    FIELD_END};
+static const struct fields log_table = FIELDS("log", struct agent_log, log_fields);
+
+static const struct field config_fields[] = {
+    FIELD_TEXT(struct agent_config, cluster, FIELD_REQUIRED, "name of the cluster"),
+    FIELD_TEXT(struct agent_config, site, FIELD_REQUIRED, "name of this site"),
+    FIELD_TEXT(struct agent_config, member, FIELD_REQUIRED, "name of this member"),
+    FIELD_TEXTS(struct agent_config, coordinators, coordinator_count, FIELD_REQUIRED, "https://host:port of the coordinators, for first contact"),
+    FIELD_TEXT(struct agent_config, state_dir, FIELD_REQUIRED, "instance id, durable copies, the dead-man's socket"),
+    FIELD_TEXT(struct agent_config, listen, FIELD_REQUIRED, "address of /v1/, mutual TLS"),
+    FIELD_OBJECT(struct agent_config, health, &health_table, FIELD_REQUIRED, "plain listener"),
+    FIELD_OBJECT(struct agent_config, tls, &tls_table, FIELD_REQUIRED, "files of the daemons' mutual TLS"),
+    FIELD_TEXT(struct agent_config, signing_key, FIELD_REQUIRED, "Ed25519 key that signs reports and receipts"),
+    FIELD_OBJECT(struct agent_config, trust, &trust_table, FIELD_REQUIRED, "whom to believe before a topology is held"),
+    FIELD_OBJECT(struct agent_config, postgresql, &postgresql_table, FIELD_REQUIRED, "the server's programs and user"),
+    FIELD_OBJECT(struct agent_config, replication, &replication_table, FIELD_REQUIRED, "files that the server and its replication use"),
+    FIELD_CHOICE(struct agent_config, on_exit, on_exit_names, 0, "what SIGTERM leaves behind"),
+    FIELD_OBJECT(struct agent_config, log, &log_table, 0, "log lines"),
+    FIELD_END};
+const struct fields agent_config_table = FIELDS("agent", struct agent_config, config_fields);
+
+static void resolve(struct agent_config *c, char *path, size_t size) {
+    char absolute[512];
+    file_relative_to(absolute, sizeof absolute, c->file, path);
+    str_copy(path, size, absolute);
+}
+
+static void resolve_paths(struct agent_config *c) {
+    resolve(c, c->state_dir, sizeof c->state_dir);
+    resolve(c, c->tls.ca, sizeof c->tls.ca);
+    resolve(c, c->tls.certificate, sizeof c->tls.certificate);
+    resolve(c, c->tls.key, sizeof c->tls.key);
+    resolve(c, c->signing_key, sizeof c->signing_key);
+    resolve(c, c->postgresql.log, sizeof c->postgresql.log);
+    resolve(c, c->replication.certificate, sizeof c->replication.certificate);
+    resolve(c, c->replication.key, sizeof c->replication.key);
+}
+
+/* PostgreSQL refuses to run as root: root drops to os_user, anybody else must be os_user already. */
+static bool resolve_users(struct agent_config *c, struct err *err) {
+    struct passwd *user = getpwnam(c->postgresql.os_user);
+    if (!user)
+        return err_set(err, ERR_INVALID, "%s: postgresql.os_user: there is no user \"%s\" on this host", c->file, c->postgresql.os_user);
+    if (user->pw_uid == 0)
+        return err_set(err, ERR_INVALID, "%s: postgresql.os_user: PostgreSQL refuses to run as root; name its own user", c->file);
+    if (geteuid() != 0 && geteuid() != user->pw_uid)
+        return err_set(err, ERR_INVALID, "%s: postgresql.os_user: started neither as root nor as \"%s\"", c->file, c->postgresql.os_user);
+    c->uid = geteuid() == 0 ? (int64_t)user->pw_uid : -1;
+    c->gid = geteuid() == 0 ? (int64_t)user->pw_gid : -1;
+    struct passwd *self = getpwuid(geteuid());
+    str_copy(c->agent_user, sizeof c->agent_user, self ? self->pw_name : c->postgresql.os_user);
+    return true;
+}
+
+bool agent_config_read(const char *path, struct agent_config *out, struct err *err) {
+    STRBUF text = {0};
+    NODE_DOC doc = {0};
+    if (!file_read(path, YAML_INPUT_MAX, &text, err) || !yaml_parse(path, (struct bytes){text.at, text.len}, &doc, err))
+        return false;
+    RT_AUTO struct field_problems *problems = rt_alloc(sizeof *problems);
+    problems->name = path;
+    if (!field_read(&agent_config_table, doc.root, "", out, problems)) {
+        STRBUF list = {0};
+        field_problems_write(problems, &list);
+        return err_set(err, ERR_INVALID, "%s", list.at);
+    }
+    str_copy(out->file, sizeof out->file, path);
+    resolve_paths(out);
+    return resolve_users(out, err);
+}

@@ -1,0 +1,256 @@
+/* Everything this member knows, as the flat view that decide() reads. No side effects but caches. */
+#include "site-agent/server.h"
+#include "rt/clock.h"
+#include "rt/proc.h"
+#include "site-agent/agent.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The wire's enums and the view's stand in the same order; a change of one must not pass unnoticed. */
+_Static_assert((int)KIND_BIRTH == (int)ORDER_BIRTH && (int)KIND_ABORT == (int)ORDER_ABORT && (int)KIND_PROMOTE == (int)ORDER_PROMOTE, "order kinds");
+_Static_assert((int)ROLE_PRIMARY == (int)SITE_PRIMARY && (int)ROLE_STANDBY == (int)SITE_STANDBY && (int)ROLE_FENCED == (int)SITE_FENCED, "site roles");
+_Static_assert((int)VERDICT_ACCEPT == (int)ORDER_ACCEPT && (int)VERDICT_REFUSE == (int)ORDER_REFUSE, "verdicts");
+
+/* ---- store and lease ---- */
+
+static void view_store(const struct agent *a, struct view *v, int64_t now_ms) {
+    const struct records *r = &a->records;
+    v->topology = a->topology != NULL;
+    v->store_ok = r->read && now_ms - r->read_boot_ms < 2000;
+    v->swap_pending = a->swap_pending;
+    v->record = r->has_lease;
+    bool other_store = r->has_lease && a->state.store_id[0] && !str_eq(a->state.store_id, r->lease.store_id);
+    bool below = r->has_vote && epoch_compare(&r->vote.promised, &a->state.epoch) < 0;
+    v->store_went_back = v->store_ok && a->state.epoch.generation > 0 && (other_store || below || !r->has_lease);
+}
+
+/* Renewed three times in the time before demotion would begin, so two may fail. */
+static int64_t renew_every_ms(const struct agent *a) { return (a->site->local.ttl_ms - a->site->local.stop_time_ms) / 3; }
+
+static void view_lease(const struct agent *a, struct view *v, int64_t now_ms) {
+    if (!a->site)
+        return;
+    const struct lease *record = &a->records.lease;
+    v->stop_time_ms = a->site->local.stop_time_ms;
+    v->lease_valid = lease_valid(&a->lease, now_ms);
+    v->lease_ours = a->records.has_lease && str_eq(record->holder, a->state.instance);
+    v->lease_left_ms = v->lease_valid ? a->lease.deadline_ms - now_ms : 0;
+    v->renew_in_ms = v->lease_valid ? a->lease.deadline_ms - a->site->local.ttl_ms + renew_every_ms(a) - now_ms : 0;
+    v->take_in_ms = lease_take_wait_ms(&a->lease, a->state.instance, a->site->local.ttl_ms, now_ms);
+    v->absent_waited = a->lease.seen && a->lease.seen_absent && now_ms - a->lease.unchanged_since_ms >= lease_full_wait_ms(a->site->local.ttl_ms);
+}
+
+static void view_better_candidate(const struct agent *a, struct view *v, int64_t now_ms) {
+    for (uint32_t i = 0; i < a->records.member_count; i++) {
+        const struct member_status *m = &a->records.members[i];
+        if (!str_eq(m->name, a->config.member) && m->has_data && records_member_fresh(a, m->name, now_ms))
+            v->better_candidate |= !a->server.control_ok;
+    }
+}
+
+/* ---- orders and epochs ---- */
+
+static void view_candidate(struct agent *a, struct view *v, int64_t now_wall_ms) {
+    struct candidate *c = &a->candidate;
+    if (!c->present || !a->topology)
+        return;
+    static struct site_state held; /* loop thread only; large */
+    records_site_state(a, &held);
+    c->verdict = order_judge(&held, &c->order, c->hash, &c->proofs, now_wall_ms, c->reason, sizeof c->reason);
+    v->candidate = true;
+    v->candidate_kind = c->order.kind;
+    v->candidate_verdict = (int)c->verdict;
+    v->candidate_first = str_eq(c->order.base, "none");
+}
+
+static void view_order(struct agent *a, struct view *v, int64_t now_ms, int64_t now_wall_ms) {
+    const struct records *r = &a->records;
+    v->order = r->has_order;
+    if (!r->has_order)
+        return;
+    const struct order *o = &r->order;
+    v->order_kind = o->kind;
+    v->role = o->role;
+    v->asked = epoch_compare(&r->vote.asked, &o->epoch) >= 0;
+    v->opened = epoch_compare(&r->vote.opened, &o->epoch) >= 0;
+    v->declined = vote_find_decline(&r->vote, &o->epoch) != NULL;
+    v->superseded = epoch_compare(&r->vote.known_opened, &r->vote.opened) > 0 && !str_eq(r->vote.known_opened.site, a->config.site) &&
+                    epoch_compare(&r->vote.known_opened, &o->epoch) > 0;
+    for (uint32_t i = 0; i < r->relay_count; i++)
+        v->superseded |= epoch_compare(&r->relays[i].opened, &r->vote.opened) > 0 && epoch_compare(&r->relays[i].opened, &o->epoch) > 0;
+    v->order_expired = o->expires <= now_wall_ms;
+    v->receipt = str_eq(r->stop_state, "receipt");
+    v->dropped = str_eq(r->stop_state, "dropped");
+    v->stop_left_ms = o->kind == ORDER_STOP ? r->order_seen_boot_ms + o->deadline_ms - now_ms : 0;
+    v->stop_requested = str_eq(a->server.stop_order, r->order_hash) && (!a->server.status.postmaster_pid || a->server.stop_pid == a->server.status.postmaster_pid);
+    v->want_ready = server_target_wanted(a);
+    v->want_checkpoint = o->kind == ORDER_PREPARE && o->checkpoint;
+    v->checkpointed = str_eq(a->server.checkpointed_order, r->order_hash);
+}
+
+/* Positions count only on one lineage: the receipt's newest timeline must be ours. */
+static void view_closing(struct agent *a, struct view *v) {
+    const struct records *r = &a->records;
+    if (!v->order || v->role != ROLE_PRIMARY || v->opened)
+        return;
+    const struct receipt *stopped = NULL;
+    char reason[192];
+    v->closing = CLOSING_UNKNOWN;
+    if (!promotion_is_closed(&r->vote.known_opened, &r->order.epoch, &r->proofs, &stopped, reason, sizeof reason) || !stopped)
+        return;
+    lsn_t fork;
+    enum lineage_relation relation = lineage_compare(&a->state.lineage, &stopped->lineage, &fork);
+    if (relation != LINEAGE_SAME && relation != LINEAGE_ANCESTOR) {
+        v->closing = relation == LINEAGE_UNKNOWN ? CLOSING_UNKNOWN : CLOSING_OTHER_LINEAGE;
+        return;
+    }
+    if (a->server.facts.replay_lsn == stopped->end && a->server.facts.timeline == stopped->timeline)
+        v->closing = CLOSING_EXACT;
+    else
+        v->closing = a->server.facts.replay_lsn > stopped->end ? CLOSING_PAST : CLOSING_BEFORE;
+}
+
+/* May this hold open (2.8)? Watched, born with it, carried on, or vouched for just now. */
+static void view_confirmed(const struct agent *a, struct view *v, int64_t now_ms) {
+    v->confirmed = a->lease.took_by_watching || a->hold_is_birth || a->lease_continued || a->topology == NULL ||
+                   a->topology->isolated_start_open || now_ms < a->vouching.confirmed_until_ms;
+    v->vouching = now_ms < a->state.vouch_until_boot_ms;
+}
+
+/* ---- processes and directory ---- */
+
+/* A live postmaster in the directory that is not the dead-man's: postmaster.pid names a process that lives. */
+static bool foreign_postmaster(const struct agent *a) {
+    char path[512];
+    STRBUF text = {0};
+    struct err err = {0};
+    snprintf(path, sizeof path, "%s/postmaster.pid", a->member->postgresql.data_dir);
+    if (a->server.status.postmaster_pid || !file_read(path, 4096, &text, &err))
+        return false;
+    pid_t pid = (pid_t)strtol(text.at ? text.at : "0", NULL, 10), parent;
+    uint64_t start;
+    char state;
+    if (pid <= 1 || !proc_stat(pid, &start, &state, &parent) || state == 'Z')
+        return false;
+    char link[64], cwd[512];
+    snprintf(link, sizeof link, "/proc/%d/cwd", (int)pid); /* a postmaster's working directory is its data directory */
+    ssize_t len = readlink(link, cwd, sizeof cwd - 1);
+    if (len <= 0)
+        return false;
+    cwd[len] = 0;
+    char real[4096];
+    return realpath(a->member->postgresql.data_dir, real) && str_eq(cwd, real);
+}
+
+static int control_word(const struct server *s) {
+    if (!s->control_ok)
+        return CONTROL_UNKNOWN;
+    switch ((enum pg_control_state)s->control.state) {
+    case PG_SHUT_DOWN: return CONTROL_SHUT_DOWN;
+    case PG_SHUT_DOWN_IN_RECOVERY: return CONTROL_SHUT_DOWN_IN_RECOVERY;
+    case PG_IN_ARCHIVE_RECOVERY: return CONTROL_IN_RECOVERY;
+    case PG_IN_PRODUCTION: return CONTROL_IN_PRODUCTION;
+    case PG_STARTUP: case PG_SHUTTING_DOWN: case PG_IN_CRASH_RECOVERY: return CONTROL_OTHER;
+    }
+    return CONTROL_OTHER;
+}
+
+static void view_directory(const struct agent *a, struct view *v) {
+    const struct server *s = &a->server;
+    const char *data_dir = a->member->postgresql.data_dir;
+    char signal_file[512], id[SYSTEM_ID_MAX];
+    v->data = s->control_ok ? DATA_PRESENT : file_dir_is_empty(data_dir) ? DATA_ABSENT : DATA_BROKEN;
+    v->data_expected = a->state.data_expected;
+    snprintf(id, sizeof id, "%llu", (unsigned long long)s->control.system_identifier);
+    v->identity = s->control_ok && str_eq(id, a->records.system_id);
+    snprintf(signal_file, sizeof signal_file, "%s/standby.signal", data_dir);
+    v->signal = file_exists(signal_file);
+    v->control = control_word(s);
+    v->copy_left = !a->job && !a->initdb_ready && job_leftovers(a->config.state_dir);
+}
+
+static void view_processes(const struct agent *a, struct view *v, int64_t now_ms) {
+    const struct server *s = &a->server;
+    v->deadman = s->deadman && s->status_known && deadman_alive(s->deadman);
+    v->postmaster = s->status.postmaster_pid > 0 || s->starting_until_ms > now_ms;
+    v->leftovers = s->status.descendants > 0;
+    v->as_primary = s->status.postmaster_pid > 0 && s->status.started_primary;
+    v->foreign = v->deadman && foreign_postmaster(a);
+    v->start_failed = s->start_failed;
+    if (s->back_off_until_ms > now_ms)
+        v->back_off_ms = s->back_off_until_ms - now_ms;
+    if (a->job_failed && a->job_retry_ms > now_ms)
+        v->back_off_ms = a->job_retry_ms - now_ms;
+    v->job = a->job ? (int)job_kind(a->job) + 1 : JOB_NONE;
+    v->job_failed = a->job_failed;
+}
+_Static_assert((int)JOB_INITDB == (int)JOB_KIND_INITDB + 1 && (int)JOB_ATTACH == (int)JOB_KIND_ATTACH + 1, "jobs");
+
+/* ---- server and upstream ---- */
+
+static bool lineage_known(const struct agent *a) {
+    const struct lineage *l = &a->state.lineage;
+    return l->count && l->entries[l->count - 1].timeline == a->server.facts.timeline && l->entries[l->count - 1].fingerprint[0];
+}
+
+/* It streams from where it should, on the newest timeline of what it follows: no better proof is to be had. */
+static bool streams_right(const struct agent *a, const struct upstream *up) {
+    const struct pg_facts *f = &a->server.facts;
+    int64_t newest = up->lineage.count ? up->lineage.entries[up->lineage.count - 1].timeline : 0;
+    return f->in_recovery && str_eq(f->receiver_status, "streaming") && str_eq(a->server.applied_target, up->target) && f->receiver_timeline == newest;
+}
+
+static void view_server(struct agent *a, struct view *v, int64_t now_ms) {
+    const struct server *s = &a->server;
+    v->answers = server_answers(a, now_ms);
+    v->in_recovery = v->answers && s->facts.in_recovery;
+    v->lineage_known = v->answers && lineage_known(a);
+    v->roles = s->roles_made;
+    v->replay_paused = v->answers && s->facts.replay_pause_state[0] && !str_eq(s->facts.replay_pause_state, "not paused");
+    v->ready = s->applied_known && s->applied.ready_for_promotion;
+}
+
+static void view_upstream(struct agent *a, struct view *v, int64_t now_ms) {
+    static struct upstream up; /* loop thread only; large */
+    upstream_of(a, &up);
+    v->upstream = up.wanted;
+    v->source = up.known && up.alive;
+    v->source_slot = up.slot_ready;
+    v->streaming = v->answers && streams_right(a, &up);
+    struct attachment *at = &a->attachment;
+    if (v->streaming && (!str_eq(at->key, up.key) || at->verdict != ATTACH_OK)) {
+        str_copy(at->key, sizeof at->key, up.key);
+        at->verdict = ATTACH_OK;
+    }
+    v->attach = str_eq(at->key, up.key) ? at->verdict : ATTACH_UNCHECKED;
+    if ((v->attach == ATTACH_FAILED || v->attach == ATTACH_AHEAD) && now_ms >= at->retry_boot_ms)
+        v->attach = ATTACH_UNCHECKED;
+    v->job_cancel = a->job && job_kind(a->job) == JOB_KIND_COPY && (!up.known || !str_eq(job_key(a->job), up.target));
+    bool differs = server_configure(a, false);
+    bool elsewhere = up.wanted && !str_eq(a->server.applied_target, up.target);
+    v->follow = differs || elsewhere ? FOLLOW_WRONG : up.wanted ? FOLLOW_RIGHT : FOLLOW_NOBODY;
+    if (elsewhere && !differs && v->attach == ATTACH_OK)
+        v->follow = FOLLOW_WRONG;
+}
+
+void observe(struct agent *a, struct view *v) {
+    int64_t now_ms = clock_boot_ms(), now_wall_ms = agent_wall_ms(a);
+    memset(v, 0, sizeof *v);
+    view_store(a, v, now_ms);
+    view_lease(a, v, now_ms);
+    if (!a->member)
+        return;
+    view_better_candidate(a, v, now_ms);
+    view_candidate(a, v, now_wall_ms);
+    view_order(a, v, now_ms, now_wall_ms);
+    view_confirmed(a, v, now_ms);
+    view_processes(a, v, now_ms);
+    view_directory(a, v);
+    view_server(a, v, now_ms);
+    view_closing(a, v);
+    view_upstream(a, v, now_ms);
+    if (v->answers && v->order)
+        slots_view(a, v);
+}

@@ -1,0 +1,83 @@
+/* Whom this member follows: the site's leader follows the site that the order names, everybody else follows the site's
+ * leader. A replica never drops a working connection because it knows less: with no leader known it stays as it is. */
+#include "rt/clock.h"
+#include "site-agent/agent.h"
+#include <stdio.h>
+#include <string.h>
+
+/* What an attach verdict is for: the history that would be followed, by its newest content. */
+static void lineage_key(const char *target, const struct lineage *l, char *to, size_t size) {
+    const struct lineage_entry *newest = l->count ? &l->entries[l->count - 1] : NULL;
+    snprintf(to, size, "%s %lld %s", target, newest ? (long long)newest->timeline : 0, newest ? newest->fingerprint : "");
+}
+
+static void hosts_and_ports(const struct order_member *members, uint32_t count, struct strbuf *hosts, struct strbuf *ports) {
+    for (uint32_t i = 0; i < count; i++) {
+        strbuf_addf(hosts, "%s%s", i ? "," : "", members[i].host);
+        strbuf_addf(ports, "%s%lld", i ? "," : "", (long long)members[i].port);
+    }
+}
+
+/* Certificates on both ends; the name is an address, so nothing is resolved. */
+static void compose_conninfo(const struct agent *a, const struct order_member *members, uint32_t count, struct upstream *out) {
+    STRBUF hosts = {0};
+    STRBUF ports = {0};
+    STRBUF text = {0};
+    hosts_and_ports(members, count, &hosts, &ports);
+    pg_conninfo_add(&text, "host", hosts.at);
+    pg_conninfo_add(&text, "port", ports.at);
+    pg_conninfo_add(&text, "user", "pgregent_repl");
+    pg_conninfo_add(&text, "application_name", a->config.member);
+    pg_conninfo_add(&text, "sslmode", "verify-full");
+    pg_conninfo_add(&text, "sslcert", a->config.replication.certificate);
+    pg_conninfo_add(&text, "sslkey", a->config.replication.key);
+    pg_conninfo_add(&text, "sslrootcert", a->config.tls.ca);
+    pg_conninfo_add(&text, "gssencmode", "disable");
+    pg_conninfo_add(&text, "connect_timeout", "5");
+    out->known = str_copy(out->conninfo, sizeof out->conninfo, text.at);
+}
+
+static void from_order(const struct agent *a, struct upstream *out) {
+    const struct order *o = &a->records.order;
+    out->wanted = o->upstream_site[0] && o->upstream_member_count;
+    if (!out->wanted)
+        return;
+    str_copy(out->target, sizeof out->target, o->upstream_site);
+    for (uint32_t i = 0; i < o->upstream_member_count; i++)
+        snprintf(out->target + strlen(out->target), sizeof out->target - strlen(out->target), " %s", o->upstream_members[i].name);
+    compose_conninfo(a, o->upstream_members, o->upstream_member_count, out);
+    slot_name(out->slot, SLOT_SITE, a->config.site);
+    out->lineage = o->upstream_lineage;
+    out->slot_ready = out->alive = true; /* the coordinator orders nobody to follow before the slots stand */
+}
+
+static void from_leader(const struct agent *a, struct upstream *out) {
+    const struct records *r = &a->records;
+    const char *leader = r->has_lease ? r->lease.holder_member : "";
+    const struct topology_member *t = topology_member(a->topology, a->config.site, leader);
+    const struct member_status *m = records_member(a, leader);
+    out->wanted = t && m && !str_eq(leader, a->config.member);
+    if (!out->wanted)
+        return;
+    struct order_member member = {.port = t->port};
+    str_copy(member.host, sizeof member.host, t->host);
+    str_copy(out->target, sizeof out->target, leader);
+    compose_conninfo(a, &member, 1, out);
+    slot_name(out->slot, SLOT_MEMBER, a->config.member);
+    out->lineage = r->leader_lineage;
+    out->alive = records_member_fresh(a, leader, clock_boot_ms()) && r->has_leader_lineage &&
+                 (m->state == STATE_RUNNING || m->state == STATE_STREAMING || m->state == STATE_ARCHIVE_RECOVERY);
+    for (uint32_t i = 0; i < m->slot_count; i++)
+        out->slot_ready |= str_eq(m->slots[i].name, out->slot);
+}
+
+void upstream_of(struct agent *a, struct upstream *out) {
+    memset(out, 0, sizeof *out);
+    if (!a->topology || !a->records.has_order)
+        return;
+    if (lease_valid(&a->lease, clock_boot_ms()))
+        from_order(a, out);
+    else
+        from_leader(a, out);
+    lineage_key(out->target, &out->lineage, out->key, sizeof out->key);
+}
