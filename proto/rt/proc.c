@@ -20,6 +20,7 @@ enum escalation { ESCALATION_NONE, ESCALATION_TERM, ESCALATION_KILL };
 
 struct proc {
     pid_t pid;
+    pid_t target; /* of signals: the group as -pid, or the program alone */
     int pidfd; /* of the leader; once that is dead, of a member that lives */
     int output_fd, stdin_fd;
     enum proc_state state;
@@ -37,6 +38,7 @@ bool proc_spawn(const struct proc_options *options, struct proc **out, struct er
     if (!proc_launch(options, &launched, err)) return false;
     struct proc *p = rt_alloc(sizeof *p);
     p->pid = launched.pid;
+    p->target = options->join_group ? launched.pid : -launched.pid;
     p->pidfd = launched.pidfd;
     p->output_fd = launched.output_fd;
     p->stdin_fd = launched.stdin_fd;
@@ -93,6 +95,7 @@ static void look_at_leader(struct proc *p) {
 
 /* Watches some member in the dead leader's place; false if none lives. */
 static bool watch_member(struct proc *p) {
+    if (p->target > 0) return false; /* in a group that is not its own */
     for (int i = 0; i < MEMBER_TRIES; i++) {
         pid_t member = proc_group_member(p->pid);
         if (member == 0) return false;
@@ -110,7 +113,7 @@ static void reap(const struct proc *p) {
 
 static void finish(struct proc *p) {
     read_output(p); /* what was written between the last read and the end */
-    if (p->timed_out) kill(-p->pid, SIGKILL); /* a member born while we looked; free of harm before the reaping */
+    if (p->timed_out) kill(p->target, SIGKILL); /* a member born while we looked; free of harm before the reaping */
     reap(p);
     p->state = p->leader_state;
     file_close_cleanup(&p->pidfd);
@@ -123,11 +126,11 @@ static void escalate(struct proc *p, int64_t now_boot_ms) {
         p->escalation = ESCALATION_TERM;
         p->timed_out = true;
         p->kill_boot_ms = now_boot_ms + p->grace_ms; /* from now: an owner that came late still grants the grace */
-        kill(-p->pid, SIGTERM);
+        kill(p->target, SIGTERM);
     } else if (p->escalation == ESCALATION_TERM && now_boot_ms >= p->kill_boot_ms) {
         p->escalation = ESCALATION_KILL;
     }
-    if (p->escalation == ESCALATION_KILL) kill(-p->pid, SIGKILL); /* at every step: the group may have grown */
+    if (p->escalation == ESCALATION_KILL) kill(p->target, SIGKILL); /* at every step: the group may have grown */
 }
 
 enum proc_state proc_step(struct proc *p, int64_t now_boot_ms) {
@@ -142,13 +145,13 @@ enum proc_state proc_step(struct proc *p, int64_t now_boot_ms) {
 }
 
 void proc_signal(struct proc *p, int signal_number) {
-    if (p->state == PROC_RUNNING) kill(-p->pid, signal_number);
+    if (p->state == PROC_RUNNING) kill(p->target, signal_number);
 }
 
 void proc_free(struct proc *p) {
     if (!p) return;
     if (p->state == PROC_RUNNING) {
-        kill(-p->pid, SIGKILL);
+        kill(p->target, SIGKILL);
         reap(p);
     }
     file_close_cleanup(&p->pidfd);

@@ -20,6 +20,9 @@ struct proc_options {
     int64_t grace_ms;         /* 0: 5000 */
     const char *output_path;  /* append stdout and stderr there instead of capturing */
     bool hold_stdin;          /* stdin is a pipe that the parent holds open: the child sees EOF when the parent dies */
+    bool join_group;          /* stays in the caller's process group, which then is the caller's to end: signals, deadline and
+                               * proc_free reach the program alone, and it counts as over when that has ended */
+    int death_signal;         /* sent by the kernel when the calling thread ends; 0: none */
 };
 
 enum proc_state { PROC_RUNNING, PROC_EXITED, PROC_SIGNALED };

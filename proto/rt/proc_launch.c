@@ -8,6 +8,7 @@
 #include <grp.h>
 #include <limits.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@
     X(STAGE_DESCRIPTORS, "set up descriptors")                                                                         \
     X(STAGE_GROUP, "make a process group")                                                                             \
     X(STAGE_USER, "switch user")                                                                                       \
+    X(STAGE_DEATH_SIGNAL, "ask for a signal at the parent's death")                                                    \
     X(STAGE_CWD, "change directory")                                                                                   \
     X(STAGE_OUTPUT, "open the output file")                                                                            \
     X(STAGE_EXEC, "execute")
@@ -116,11 +118,19 @@ static bool append_output(const char *path) {
     return fd >= 0 && dup2(fd, 1) == 1 && dup2(fd, 2) == 2;
 }
 
-static _Noreturn void child(const struct proc_options *options, int in, int out, int report) {
+/* After the change of user, which clears it. A parent that died before is not reported any more. */
+static bool follow_parent(int signal_number, pid_t parent) {
+    if (prctl(PR_SET_PDEATHSIG, signal_number) != 0) return false;
+    errno = ESRCH;
+    return getppid() == parent;
+}
+
+static _Noreturn void child(const struct proc_options *options, pid_t parent, int in, int out, int report) {
     reset_signals();
     if (!place_descriptors(in, out, report)) fail(report, STAGE_DESCRIPTORS);
-    if (setpgid(0, 0) != 0) fail(REPORT_FD, STAGE_GROUP);
+    if (!options->join_group && setpgid(0, 0) != 0) fail(REPORT_FD, STAGE_GROUP);
     if (options->switch_user && !switch_user(options)) fail(REPORT_FD, STAGE_USER);
+    if (options->death_signal && !follow_parent(options->death_signal, parent)) fail(REPORT_FD, STAGE_DEATH_SIGNAL);
     if (chdir(options->cwd ? options->cwd : "/") != 0) fail(REPORT_FD, STAGE_CWD);
     if (options->output_path && !append_output(options->output_path)) fail(REPORT_FD, STAGE_OUTPUT);
     execve(options->argv[0], exec_vector(options->argv), exec_vector(options->env ? options->env : plain_env));
@@ -134,8 +144,8 @@ static pid_t fork_child(const struct proc_options *options, int in, int out, int
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    pid_t pid = fork();
-    if (pid == 0) child(options, in, out, report);
+    pid_t parent = getpid(), pid = fork();
+    if (pid == 0) child(options, parent, in, out, report);
     int why = errno;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     errno = why;
@@ -175,7 +185,7 @@ bool proc_launch(const struct proc_options *options, struct proc_launched *out, 
     if (pidfd < 0 || (output.read_end >= 0 && fcntl(output.read_end, F_SETFL, O_NONBLOCK) != 0)) {
         int why = errno;
         file_close_cleanup(&pidfd);
-        kill(-pid, SIGKILL);
+        kill(options->join_group ? pid : -pid, SIGKILL);
         reap(pid);
         return err_sys(err, why, "%s: watch process %d", program, (int)pid);
     }
