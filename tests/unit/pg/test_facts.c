@@ -309,6 +309,8 @@ static void without_its_upstream_a_standby_has_no_receiver(void **state) {
     (void)state;
     struct pg_facts f;
     come_to_rest();
+    pg_server_exec(primary, "insert into t select generate_series(1, 50000)"); /* dirty pages for the next story */
+    pg_server_await_replay(standby, pg_server_lsn(primary, "select pg_current_wal_lsn()"));
     proc_free(subscriber);
     subscriber = NULL;
     pg_server_crash(primary);
@@ -320,12 +322,13 @@ static void without_its_upstream_a_standby_has_no_receiver(void **state) {
     assert_int_equal(f.timeline, 1);
 }
 
-/* Not only after the checkpoint that follows the promotion in its own time, when the control file has it too. */
+/* The control file has it only after the checkpoint that follows the promotion in its own time (minutes, with dirty pages). */
 static void a_promotion_shows_its_timeline_at_once(void **state) {
     (void)state;
     struct pg_facts f;
     pg_server_promote(standby);
     ask(standby, &f);
+    assert_string_equal(pg_server_query(standby, "select timeline_id from pg_control_checkpoint()"), "1");
     assert_false(f.in_recovery);
     assert_int_equal(f.timeline, 2);
     assert_true(f.write_lsn > 0 && f.flush_lsn > 0);
