@@ -15,6 +15,9 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#define LOCK_WAIT_MS 500
+#define LOCK_POLL_MS 10
+
 static bool open_log(const char *path, struct err *err) {
     if (path) {
         FILE_AUTO int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -31,7 +34,11 @@ static bool take_state_dir(struct deadman *d, struct err *err) {
     d->state_fd = open(d->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (d->state_fd < 0)
         return err_sys(err, errno, "open %s", d->state_dir);
-    return file_lock(path, &d->lock_fd, err) || err_wrap(err, "another dead-man runs for %s", d->state_dir);
+    /* A predecessor that was killed may hold the lock for a moment yet, with the agent asking for a successor already. */
+    for (int64_t until = clock_boot_ms() + LOCK_WAIT_MS; !file_lock(path, &d->lock_fd, err); poll(NULL, 0, LOCK_POLL_MS))
+        if (err->code != ERR_CONFLICT || clock_boot_ms() > until)
+            return err_wrap(err, "another dead-man runs for %s", d->state_dir);
+    return true;
 }
 
 static bool open_events(struct deadman *d, struct err *err) {
