@@ -294,6 +294,39 @@ static void when_slots_are_too_many_ours_are_kept(void **state) {
     pg_server_exec(primary, "select count(pg_drop_replication_slot('many_' || i)) from generate_series(1, 70) i");
 }
 
+static void note(void *context, const struct pg_result *result) {
+    int *answers = context;
+    *answers = result->ok ? 1 : -1;
+}
+
+static int answer_of(struct pg_session *s, const char *sql) {
+    int answer = 0;
+    pg_session_query(s, sql, NULL, 0, clock_boot_ms() + 3000, note, &answer);
+    while (answer == 0) {
+        struct pollfd fd;
+        poll(&fd, pg_session_pollfd(s, &fd), 20);
+        pg_session_step(s, clock_boot_ms());
+    }
+    return answer;
+}
+
+/* A DBA's VACUUM FULL of a shared catalog, or a session that forgot its transaction. */
+static void a_locked_catalog_does_not_hide_the_facts(void **state) {
+    (void)state;
+    STRBUF conninfo = {0};
+    strbuf_addf(&conninfo, "%s user=mon", pg_server_conninfo(primary));
+    struct pg_session *s = pg_session_new(conninfo.at, 2000);
+    assert_int_equal(answer_of(s, pg_facts_sql), 1);
+    PGconn *locker = PQconnectdb(pg_server_conninfo(primary));
+    PQclear(PQexec(locker, "begin"));
+    PGresult *locked = PQexec(locker, "lock table pg_database, pg_authid in access exclusive mode");
+    assert_int_equal(PQresultStatus(locked), PGRES_COMMAND_OK);
+    PQclear(locked);
+    assert_int_equal(answer_of(s, pg_facts_sql), 1);
+    PQfinish(locker);
+    pg_session_free(s);
+}
+
 static void text_that_is_no_document_is_refused(void **state) {
     (void)state;
     static const char *const bad[] = {"", "{", "[]", "{}", "{\"in_recovery\": true}"};
@@ -343,6 +376,7 @@ int main(void) {
         cmocka_unit_test(a_changed_setting_waits_for_a_restart),
         cmocka_unit_test(alter_system_shows_as_source_of_primary_conninfo),
         cmocka_unit_test(when_slots_are_too_many_ours_are_kept),
+        cmocka_unit_test(a_locked_catalog_does_not_hide_the_facts),
         cmocka_unit_test(text_that_is_no_document_is_refused),
         cmocka_unit_test(without_its_upstream_a_standby_has_no_receiver),
         cmocka_unit_test(a_promotion_shows_its_timeline_at_once),
