@@ -21,7 +21,7 @@ struct job_spec {
     int kind;
     char key[128];            /* the caller's mark of what this serves (order hash, lineage): comes back in the result */
     char bin_dir[256], data_dir[256];
-    char work_dir[256];       /* initdb, copy: beside data_dir ("DATA_DIR.pgregent-new"), renamed onto it at the end */
+    char work_dir[280];       /* initdb, copy: beside data_dir ("DATA_DIR.pgregent-new"), renamed onto it at the end */
     int64_t uid, gid;         /* PostgreSQL's user; -1: do not switch */
     char conninfo[2048];      /* copy, attach: the source */
     char slot[64];            /* copy: held beforehand; also its application_name in conninfo */
@@ -37,6 +37,9 @@ struct job_result {
     bool ok;
     char error[512];
     char key[128];
+    int kind;
+    char data_dir[256];      /* copy: where the new directory stands */
+    char work_dir[256];      /* initdb: where it stands until the caller renames it (protocol 3.8) */
     char system_id[24];
     struct lineage lineage;  /* of the new directory */
     int attach;              /* enum pg_attach_verdict */
@@ -49,7 +52,8 @@ extern const struct fields job_result_table;
 
 /* ---- agent side ---- */
 struct job;
-/* Writes the spec to STATE_DIR/job.json, starts `self` (path of this binary) with it. */
+/* Writes the spec to STATE_DIR/job.json, starts `self` (path of this binary) with it. ERR_CONFLICT while there are
+ * leftovers; ERR_INVALID when work_dir is not a name beside data_dir. */
 bool job_start(const char *self, const char *state_dir, const struct job_spec *spec, struct job **out, struct err *err);
 size_t job_pollfds(const struct job *j, struct pollfd *fds); /* up to two */
 /* True when it has ended: then the result is filled. */
@@ -62,6 +66,10 @@ void job_free(struct job *j); /* kills it and all below it */
  * work_dir and job.json. True in *left while something could not be removed. */
 bool job_clean_leftovers(const char *state_dir, bool *left, struct err *err);
 bool job_leftovers(const char *state_dir); /* there is something to clean and no job of ours runs */
+/* The newest initdb or copy that was finished, as long as its directory stands where the result says: for an agent that
+ * died before it took (and stored) the result. An initdb is to be adopted instead of cleaned; a copy's lineage holds for
+ * an agent that knows none of its own, since the file stays until the next initdb or copy. */
+bool job_last_result(const char *state_dir, struct job_result *out);
 
 /* ---- child side: main of `pgregent-agent job SPEC-FILE`; returns the exit code ---- */
 int job_main(const char *spec_file);
