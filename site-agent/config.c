@@ -93,6 +93,7 @@ static bool resolve_users(struct agent_config *c, struct err *err) {
     return true;
 }
 
+#define STATE_DIR_MAX 85 /* Unix sockets have 107 bytes: STATE_DIR/run/.s.PGSQL.65535 */
 bool agent_config_read(const char *path, struct agent_config *out, struct err *err) {
     STRBUF text = {0};
     NODE_DOC doc = {0};
@@ -107,5 +108,7 @@ bool agent_config_read(const char *path, struct agent_config *out, struct err *e
     }
     str_copy(out->file, sizeof out->file, path);
     resolve_paths(out);
+    if (strlen(out->state_dir) > STATE_DIR_MAX)
+        return err_set(err, ERR_INVALID, "%s: state_dir: longer than %d bytes, so PostgreSQL's socket in it would have no room: use a shorter path", path, STATE_DIR_MAX);
     return resolve_users(out, err);
 }

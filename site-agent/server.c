@@ -203,7 +203,9 @@ static void from_topology(const struct agent *a, struct pg_config_input *in) {
     in->major = p->version;
     str_copy(in->data_dir, sizeof in->data_dir, p->data_dir);
     snprintf(in->config_dir, sizeof in->config_dir, "%s/postgresql", a->config.state_dir);
-    snprintf(in->socket_dir, sizeof in->socket_dir, "%s/run", a->config.state_dir);
+    char run[300];
+    snprintf(run, sizeof run, "%s/run", a->config.state_dir);
+    str_copy(in->socket_dir, sizeof in->socket_dir, run); /* its length was checked with the configuration */
     str_copy(in->host, sizeof in->host, a->member->host);
     in->port = a->member->port;
     in->parameter_count = p->parameter_count;

@@ -3,7 +3,7 @@
 #include "rt/clock.h"
 #include "site-agent/lineage.h"
 #include "site-agent/agent.h"
-#include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>

@@ -49,7 +49,7 @@ static bool may_promote(const struct view *v) { return in_reach(v); }
 static bool promoted(const struct view *v) { return opens(v) && v->asked && v->postmaster && v->answers && !v->in_recovery; }
 static bool promoted_unrecorded(const struct view *v) { return promoted(v) && !v->lineage_known; }
 static bool promoted_and_down(const struct view *v) {
-    return opens(v) && v->asked && !v->postmaster && (v->control == CONTROL_IN_PRODUCTION || v->control == CONTROL_SHUT_DOWN) && v->lineage_known;
+    return opens(v) && v->asked && !v->postmaster && (v->control == CONTROL_IN_PRODUCTION || v->control == CONTROL_SHUT_DOWN);
 }
 
 /* ---- birth (3.8) ---- */
@@ -64,7 +64,7 @@ static bool birth_unrecorded(const struct view *v) { return birth_up(v) && !v->l
 /* ---- primary ---- */
 static bool leads_open(const struct view *v) { return v->lease_valid && site_is_open(v); }
 static bool must_be_primary(const struct view *v) { return leads_open(v) || promoted_and_down(v); }
-static bool primary_data_bad(const struct view *v) { return leads_open(v) && !v->postmaster && (v->data != DATA_PRESENT || !v->identity); }
+static bool primary_data_bad(const struct view *v) { return must_be_primary(v) && !v->postmaster && (v->data != DATA_PRESENT || !v->identity); }
 static bool primary_backs_off(const struct view *v) { return must_be_primary(v) && !v->postmaster && v->back_off_ms > 0; }
 static bool primary_unconfirmed(const struct view *v) { return must_be_primary(v) && !v->postmaster && !v->confirmed; }
 static bool primary_superseded(const struct view *v) { return must_be_primary(v) && v->superseded; }

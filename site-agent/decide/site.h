@@ -5,7 +5,7 @@
 
 /* The order asks this site to open in a new epoch: by a promotion, or by an abort that gives the primacy back. */
 static inline bool site_is_opening(const struct view *v) {
-    return v->order && v->role == ROLE_PRIMARY && !v->opened && v->order_kind != KIND_BIRTH;
+    return v->order && v->role == ROLE_PRIMARY && !v->opened && (v->order_kind == KIND_PROMOTE || v->order_kind == KIND_ABORT);
 }
 static inline bool site_is_born(const struct view *v) { return v->order && v->order_kind == KIND_BIRTH && !v->opened; }
 
@@ -15,7 +15,9 @@ static inline bool site_is_handing_over(const struct view *v) {
 }
 /* Open for writes in the order's epoch, or still after a stop request that was dropped. */
 static inline bool site_is_open(const struct view *v) {
-    return v->order && ((v->role == ROLE_PRIMARY && v->opened) || (v->order_kind == KIND_STOP && v->dropped));
+    if (v->order_kind == KIND_STOP)
+        return v->order && v->dropped;
+    return v->order && v->role == ROLE_PRIMARY && v->opened;
 }
 /* Only the former holder may go on here: taking over an open site is local high availability, which is not built yet. */
 static inline bool site_holds_primacy(const struct view *v) {
