@@ -61,6 +61,7 @@ struct records {
     bool read;                /* at least one read came back in this process */
     int64_t read_boot_ms;     /* when the newest came back */
     int64_t revision;
+    bool retry;               /* something of the last read could not be kept on disk: the same again */
     bool has_lease, has_vote, has_order;
     struct strbuf lease_text, vote_text, order_text, system_id_text; /* exactly as stored: what a swap expects */
     struct lease lease;

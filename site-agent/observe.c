@@ -22,7 +22,7 @@ static void view_store(const struct agent *a, struct view *v, int64_t now_ms) {
     v->swap_pending = a->swap_pending;
     v->record = r->has_lease;
     bool other_store = r->has_lease && a->state.store_id[0] && !str_eq(a->state.store_id, r->lease.store_id);
-    bool below = r->has_vote && epoch_compare(&r->vote.promised, &a->state.epoch) < 0;
+    bool below = (r->has_vote && epoch_compare(&r->vote.promised, &a->state.epoch) < 0) || (r->has_lease && r->lease.serial < a->state.serial);
     v->store_went_back = v->store_ok && a->state.epoch.generation > 0 && (other_store || below || !r->has_lease);
 }
 

@@ -9,6 +9,7 @@
  */
 #include "rt/clock.h"
 #include "site-agent/agent.h"
+#include <stdio.h>
 #include <string.h>
 
 static void keep(struct strbuf *to, struct bytes value) {
@@ -28,6 +29,26 @@ static void complain(struct agent *a, const char *key, const struct err *err) {
     log_error("record in the store cannot be read", F_STR("key", key), F_STR("error", err->text));
 }
 
+/* Every member keeps a durable copy of what its site obeys, and marks below which the store may never fall again
+ * (1.6). Until that is on disk the member does not act on the order: it still sees the old one. */
+static bool mark_order(struct agent *a, const struct order *o, struct bytes envelope) {
+    struct agent_state *s = &a->state;
+    struct err err = {0};
+    char path[512];
+    if (epoch_compare(&s->epoch, &o->epoch) < 0)
+        s->epoch = o->epoch;
+    if (s->serial < o->serial)
+        s->serial = o->serial;
+    if (s->last_wall_ms < o->issued)
+        s->last_wall_ms = o->issued;
+    snprintf(path, sizeof path, "%s/order.dsse", a->config.state_dir);
+    if (state_save(a->config.state_dir, s, &err) && file_write(path, envelope.at, envelope.len, 0600, &err))
+        return true;
+    complain(a, "site/order", &err);
+    a->records.retry = true;
+    return false;
+}
+
 static void read_order(struct agent *a, struct bytes value) {
     struct records *r = &a->records;
     if (r->has_order && same(&r->order_text, value))
@@ -39,7 +60,7 @@ static void read_order(struct agent *a, struct bytes value) {
         return;
     }
     keep(&r->order_text, value);
-    r->has_order = true;
+    r->has_order = mark_order(a, &r->order, value);
     r->order_seen_boot_ms = clock_boot_ms();
 }
 
@@ -168,15 +189,18 @@ static void on_read(void *context, const struct store_answer *answer) {
     a->store_error[0] = 0;
     r->read = true;
     r->read_boot_ms = now_ms;
-    if (r->revision != answer->revision || !answer->revision) {
+    if (r->revision != answer->revision || !answer->revision || r->retry) {
         bool found[4] = {false};
         r->revision = answer->revision;
+        r->retry = false;
         r->receipt_count = 0;
         for (size_t i = 0; i < answer->count; i++)
             read_entry(a, &answer->entries[i], now_ms, found);
         r->has_lease &= found[0];
         r->has_vote &= found[1];
         r->has_order &= found[2];
+        if (r->has_lease && !a->state.store_id[0])
+            str_copy(a->state.store_id, sizeof a->state.store_id, r->lease.store_id); /* durable with the next save */
         if (!found[3])
             r->system_id[0] = 0, strbuf_reset(&r->system_id_text);
         find_stop_state(r, answer);

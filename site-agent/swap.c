@@ -20,7 +20,6 @@ struct swap {
     bool sends_lease;
     struct lease lease;
     void (*done)(struct swap *s); /* after STORE_DONE */
-    struct epoch epoch;
     int64_t serial;
     char hash[HASH_TEXT_MAX];
 };
@@ -176,8 +175,6 @@ void swap_renew(struct agent *a) {
 
 static void remember_order(struct swap *s) {
     struct agent *a = s->agent;
-    a->state.epoch = s->epoch;
-    a->state.serial = s->serial;
     a->candidate.present = false;
     log_info("order accepted", F_STR("order", s->hash), F_INT("serial", s->serial));
 }
@@ -193,23 +190,9 @@ static void raise_epoch(struct epoch *mark, const struct epoch *e) {
         *mark = *e;
 }
 
-/* The epoch, serial and topology a member has obeyed are marked on its own disk before the effect (1.6, I14). */
-static bool mark_accepted(struct agent *a, const struct order *o) {
-    raise_epoch(&a->state.epoch, &o->epoch);
-    if (o->issued > a->state.last_wall_ms)
-        a->state.last_wall_ms = o->issued;
-    struct err err = {0};
-    char path[512];
-    snprintf(path, sizeof path, "%s/order.dsse", a->config.state_dir);
-    if (state_save(a->config.state_dir, &a->state, &err) && file_write(path, a->candidate.text.at, a->candidate.text.len, 0600, &err))
-        return true;
-    agent_log_step(a, "mark the order", &err);
-    return false;
-}
-
 void swap_create_site(struct agent *a) {
     const struct order *o = &a->candidate.order;
-    struct swap s = {.agent = a, .what = "write the site's first records", .done = remember_birth, .epoch = o->epoch, .serial = o->serial};
+    struct swap s = {.agent = a, .what = "write the site's first records", .done = remember_birth, .serial = o->serial};
     str_copy(s.hash, sizeof s.hash, a->candidate.hash);
     unsigned char id[16], term[8];
     clock_random(id, sizeof id);
@@ -221,8 +204,6 @@ void swap_create_site(struct agent *a) {
     str_copy(lease.holder_member, sizeof lease.holder_member, a->config.member);
     str_copy(lease.electors[0], INSTANCE_MAX, a->state.instance);
     struct vote vote = {.promised = o->epoch, .mode = VOTE_MANUAL};
-    if (!mark_accepted(a, o))
-        return;
     add_lease(&s, &lease);
     add_vote(&s, &vote);
     strbuf_add_bytes(swap_key(&s, "site/order", absent), a->candidate.text.at, a->candidate.text.len);
@@ -246,6 +227,11 @@ static const struct receipt *newest_stop_receipt(const struct proofs *p, const s
         if (p->receipts[i].kind == RECEIPT_STOPPED && !epoch_compare(&p->receipts[i].successor, successor))
             return &p->receipts[i];
     return NULL;
+}
+
+static void raise_epoch(struct epoch *mark, const struct epoch *e) {
+    if (epoch_compare(mark, e) < 0)
+        *mark = *e;
 }
 
 static void note_opened_elsewhere(struct vote *vote, const struct proofs *proofs) {
@@ -274,9 +260,9 @@ static void add_decline(struct swap *s, struct vote *vote, const struct epoch *e
 void swap_accept(struct agent *a) {
     const struct order *o = &a->candidate.order;
     struct records *r = &a->records;
-    struct swap s = {.agent = a, .what = "accept the order", .done = remember_order, .epoch = o->epoch, .serial = o->serial};
+    struct swap s = {.agent = a, .what = "accept the order", .done = remember_order, .serial = o->serial};
     str_copy(s.hash, sizeof s.hash, a->candidate.hash);
-    if (!reserve_seq(a) || !mark_accepted(a, o))
+    if (!reserve_seq(a))
         return;
     struct vote vote = r->vote;
     raise_epoch(&vote.promised, &o->epoch);
