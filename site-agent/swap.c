@@ -185,11 +185,6 @@ static void remember_birth(struct swap *s) {
     s->agent->hold_is_birth = true;
 }
 
-static void raise_epoch(struct epoch *mark, const struct epoch *e) {
-    if (epoch_compare(mark, e) < 0)
-        *mark = *e;
-}
-
 void swap_create_site(struct agent *a) {
     const struct order *o = &a->candidate.order;
     struct swap s = {.agent = a, .what = "write the site's first records", .done = remember_birth, .serial = o->serial};
