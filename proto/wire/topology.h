@@ -90,6 +90,8 @@ bool topology_open(struct bytes envelope, const struct topology *trusted, const 
 
 /* An envelope that was verified before and kept in a private place: its form is checked, its signers are not. */
 bool topology_reopen(struct bytes envelope, struct topology *out, struct err *err);
+/* One of the signatures was made by this key, written as in the file ("ed25519:..."). */
+bool topology_signed_by(const struct envelope *e, const char *key);
 
 const struct topology_site *topology_site(const struct topology *t, const char *site);
 const struct topology_member *topology_member(const struct topology *t, const char *site, const char *member);
