@@ -34,6 +34,7 @@ struct world {
     struct deadman_status last;   /* newest status, answered or pushed */
     struct deadman_status answer; /* newest answer */
     int64_t deadman_pid;
+    pid_t orphan; /* a postmaster that a test stopped and left without its dead-man */
 };
 
 /* --- small tools ---------------------------------------------------------------------------------------------- */
@@ -262,6 +263,8 @@ static int tear_down(void **state) {
     struct world *w = *state;
     if (!w)
         return 0;
+    if (process_lives(w->orphan))
+        kill(w->orphan, SIGKILL);
     connect_agent(w);
     command(w, DEADMAN_KILL);
     AWAIT(w, command(w, DEADMAN_LEAVE));
@@ -728,8 +731,8 @@ STORY(postgresql_does_not_outlive_its_dead_man) {
 STORY(an_orphan_of_a_guard_is_watched_to_its_end) {
     start_standby(w);
     guard(w, true);
-    pid_t orphan = (pid_t)w->last.postmaster_pid;
-    kill(orphan, SIGSTOP);
+    w->orphan = (pid_t)w->last.postmaster_pid;
+    kill(w->orphan, SIGSTOP);
     kill_deadman(w);
     remove_in_data(w, "standby.signal");
     connect_agent(w);
@@ -739,9 +742,9 @@ STORY(an_orphan_of_a_guard_is_watched_to_its_end) {
     AWAIT(w, in_data(w, "standby.signal"));
     struct deadman_request r = start_request(w, false);
     assert_false(request(w, &r));
-    kill(orphan, SIGCONT);
+    kill(w->orphan, SIGCONT);
     AWAIT(w, !w->last.guard);
-    assert_false(process_lives(orphan));
+    assert_false(process_lives(w->orphan));
     assert_parked(w);
 }
 
@@ -751,9 +754,10 @@ STORY(a_start_by_hand_in_the_middle_of_a_promotion_is_refused_by_postgresql) {
     bool ran;
     start_standby(w);
     guard(w, true);
-    kill((pid_t)w->last.postmaster_pid, SIGSTOP);
+    w->orphan = (pid_t)w->last.postmaster_pid;
+    kill(w->orphan, SIGSTOP);
     kill_deadman(w);
-    kill((pid_t)w->last.postmaster_pid, SIGKILL);
+    kill(w->orphan, SIGKILL);
     STRBUF none = {0};
     AWAIT(w, RUN(&none, BIN "/pg_ctl", "-D", w->data, "status") == 3);
     remove_in_data(w, "standby.signal");
