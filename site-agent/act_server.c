@@ -5,6 +5,7 @@
 #include "rt/proc.h"
 #include "site-agent/agent.h"
 #include "site-agent/lineage.h"
+#include "site-agent/server.h"
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -132,17 +133,13 @@ static void note_walsenders(struct server *s) {
 }
 
 /* A logical walsender that is stuck sending needs a second SIGTERM, and more do no harm. */
-static void nudge_walsenders(struct server *s, int64_t now_ms) {
+static void nudge_walsenders(struct agent *a, int64_t now_ms) {
+    struct server *s = &a->server;
     if (now_ms - s->stop_sent_boot_ms < LOGICAL_BUDGET_MS || now_ms - s->stop_nudged_ms < NUDGE_EVERY_MS)
         return;
     s->stop_nudged_ms = now_ms;
-    for (uint32_t i = 0; i < s->walsender_count; i++) {
-        uint64_t start_ticks;
-        char state;
-        pid_t parent;
-        if (proc_stat((pid_t)s->walsenders[i], &start_ticks, &state, &parent) && parent == (pid_t)s->stop_pid)
-            kill((pid_t)s->walsenders[i], SIGTERM);
-    }
+    for (uint32_t i = 0; i < s->walsender_count; i++)
+        server_signal_child(a, s->walsenders[i], SIGTERM);
 }
 
 /* The stop request first, so that nobody can come back; then the walsenders (postgres.md, stop and hand over). */
@@ -152,7 +149,7 @@ static void stop_ordered(struct agent *a) {
     if (!lease_valid(&a->lease, clock_boot_ms()))
         return;
     if (sent) {
-        nudge_walsenders(s, clock_boot_ms());
+        nudge_walsenders(a, clock_boot_ms());
         return;
     }
     note_walsenders(s);

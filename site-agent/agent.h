@@ -271,6 +271,7 @@ struct slot_wish {
 };
 uint32_t slots_wanted(struct agent *a, struct slot_wish *out, uint32_t max);
 void slots_view(struct agent *a, struct view *v);
+void slots_free_stale(struct agent *a); /* ends walsenders of a downstream site's former leader (4.7) */
 /* publish.c, reporting.c */
 void publish(struct agent *a);
 void report_fill(struct agent *a, struct report *r);

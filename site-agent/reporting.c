@@ -218,6 +218,9 @@ static void keep_relay(struct agent *a, const struct report *r) {
     struct relay seen = {.redo = oldest_redo(r), .opened = r->vote.opened, .term_count = r->lease.term_count, .has_order = r->has_order};
     str_copy(seen.site, sizeof seen.site, r->site);
     str_copy(seen.leader, sizeof seen.leader, r->leader);
+    for (uint32_t i = 0; i < a->records.relay_count; i++)
+        if (str_eq(a->records.relays[i].site, r->site) && (a->records.relays[i].term_count > seen.term_count || !r->speaks))
+            return; /* an older term, or nobody who leads: worth less than what is known */
     char key[64];
     STRBUF text = {0};
     snprintf(key, sizeof key, "relay/%s", r->site);

@@ -178,6 +178,15 @@ bool server_answers(const struct agent *a, int64_t now_ms) {
     return s->status.postmaster_pid && s->facts_boot_ms && now_ms - s->facts_boot_ms < FACTS_DEADLINE_MS && probe_fine;
 }
 
+void server_signal_child(const struct agent *a, int64_t pid, int signal_number) {
+    uint64_t start_ticks;
+    char state;
+    pid_t parent;
+    int64_t postmaster = a->server.postmaster_fd_pid;
+    if (pid > 1 && postmaster > 1 && proc_stat((pid_t)pid, &start_ticks, &state, &parent) && parent == (pid_t)postmaster)
+        kill((pid_t)pid, signal_number);
+}
+
 /* ---- its configuration ---- */
 
 bool server_target_wanted(const struct agent *a) {

@@ -2,6 +2,8 @@
  * anchors; the site's leader also holds one for each other member of its site. */
 #include "rt/clock.h"
 #include "site-agent/agent.h"
+#include "site-agent/server.h"
+#include <signal.h>
 #include <string.h>
 
 static const struct relay *relay_of(const struct agent *a, const char *site) {
@@ -94,6 +96,24 @@ void slots_view(struct agent *a, struct view *v) {
     for (uint32_t i = 0; i < a->server.facts.slot_count; i++)
         v->slots_extra |= is_extra(&a->server.facts.slots[i], wishes, count);
     v->slots_turn = !v->lease_valid || !site_slot_missing || others_have_theirs(a, wishes, count);
+}
+
+/* Protocol 4.7: a standby site has one slot here, and its new leader finds it held by the walsender of the old one. The
+ * term in the site's signed report tells who is newer; the walsender of anybody else ends. A stuck one needs a second
+ * SIGTERM, so this is repeated while the view shows it. */
+void slots_free_stale(struct agent *a) {
+    const struct pg_facts *f = &a->server.facts;
+    for (uint32_t i = 0; i < a->records.order.slot_count && a->records.has_order && a->view.answers; i++) {
+        const struct order_slot *slot = &a->records.order.slots[i];
+        const struct relay *relay = relay_of(a, slot->site);
+        for (uint32_t k = 0; k < f->sender_count && relay && relay->leader[0] && slot->kind == SLOT_SITE; k++) {
+            const struct pg_sender *sender = &f->senders[k];
+            if (!str_eq(sender->slot_name, slot->name) || str_eq(sender->application_name, relay->leader))
+                continue;
+            log_info("the walsender of a former leader is ended", F_STR("slot", slot->name), F_STR("of", sender->application_name), F_STR("leader", relay->leader));
+            server_signal_child(a, sender->pid, SIGTERM);
+        }
+    }
 }
 
 /* ---- acting: one statement for all of a kind ---- */

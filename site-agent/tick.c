@@ -59,8 +59,10 @@ void agent_tick(struct agent *a) {
     log_decisions(a);
     if (!gap && a->member)
         act(a, &a->plan);
-    if (a->member)
+    if (a->member && !gap) {
+        slots_free_stale(a);
         lineage_publish(a);
+    }
     publish(a);
     uplink_step(a);
 }
