@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -36,6 +37,9 @@ static void kill_descendants(void) {
     }
 }
 
+/* Set before anything is killed: what then fails is no news, and nothing more is done. */
+static atomic_bool ending;
+
 /* Waits in a thread of its own for the agent's death or word, so that the work itself may block. */
 static void *watch(void *context) {
     struct pollfd fds[] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = *(const int *)context, .events = POLLIN}};
@@ -45,6 +49,7 @@ static void *watch(void *context) {
         bool heard = fds[0].revents != 0;
         over = fds[1].revents != 0 || (heard && read(STDIN_FILENO, nothing, sizeof nothing) <= 0);
     }
+    ending = true;
     kill_descendants();
     kill(0, SIGKILL); /* the group: also what was started meanwhile, and this process */
     return NULL;
@@ -158,6 +163,7 @@ static bool perform(const char *spec_file, struct job_child *child, struct err *
     child->result.kind = child->spec.kind;
     str_copy(child->result.key, sizeof child->result.key, child->spec.key);
     bool done = work(child, err);
+    while (ending) pause();
     kill_descendants();
     child->result.ok = done;
     child->result.seconds = (double)(clock_boot_ms() - started_ms) / 1000;
