@@ -46,22 +46,19 @@ struct http_client {
 
 /* ---- classification ---- */
 
-static bool nothing_was_sent(CURL *easy)
-{
+static bool nothing_was_sent(CURL *easy) {
     curl_off_t us = 0;
     return curl_easy_getinfo(easy, CURLINFO_PRETRANSFER_TIME_T, &us) == CURLE_OK && us == 0;
 }
 
 /* First request on a new connection: the moment at which a TLS 1.3 server tells what it thinks of our certificate,
  * because for the client the handshake is over before the server has looked at it. */
-static bool first_on_connection(CURL *easy)
-{
+static bool first_on_connection(CURL *easy) {
     long connects = 0;
     return curl_easy_getinfo(easy, CURLINFO_NUM_CONNECTS, &connects) == CURLE_OK && connects > 0;
 }
 
-static void timed_out(struct exchange *x)
-{
+static void timed_out(struct exchange *x) {
     if (!nothing_was_sent(x->easy))
         err_set(&x->err, ERR_TIMEOUT, "no answer after %lld ms", (long long)x->deadline_ms);
     else
@@ -70,8 +67,7 @@ static void timed_out(struct exchange *x)
 }
 
 /* The connection broke while sending (55), receiving (56) or ended without an answer (52). */
-static void connection_lost(struct exchange *x, const char *detail)
-{
+static void connection_lost(struct exchange *x, const char *detail) {
     /* A reset can overtake the alert that would have told us. */
     static const char hint[] = "; if it recurs the server may be refusing our TLS certificate";
     if (strstr(detail, "alert"))
@@ -83,8 +79,7 @@ static void connection_lost(struct exchange *x, const char *detail)
                 detail, x->client->tls && first_on_connection(x->easy) ? hint : "");
 }
 
-static void handshake_failed(struct exchange *x, const char *detail)
-{
+static void handshake_failed(struct exchange *x, const char *detail) {
     if (strstr(detail, "alert"))
         err_set(&x->err, ERR_EXTERNAL, "the server refused the TLS handshake: %s; check certificate and CA on both sides",
                 detail);
@@ -94,8 +89,7 @@ static void handshake_failed(struct exchange *x, const char *detail)
         err_set(&x->err, ERR_UNREACHABLE, "connection closed in the TLS handshake: %s", detail);
 }
 
-static void classify(struct exchange *x, CURLcode code)
-{
+static void classify(struct exchange *x, CURLcode code) {
     const char *detail = x->curl_text[0] ? x->curl_text : curl_easy_strerror(code);
     switch ((int)code) { /* int: curl has a hundred codes, and new ones with each release */
     case CURLE_OK: return;
@@ -125,8 +119,7 @@ static void classify(struct exchange *x, CURLcode code)
 
 /* ---- one exchange ---- */
 
-static size_t take_body(char *data, size_t size, size_t count, void *context)
-{
+static size_t take_body(char *data, size_t size, size_t count, void *context) {
     struct exchange *x = context;
     size_t len = size * count;
     if (len > x->body_max - x->body.len)
@@ -135,8 +128,7 @@ static size_t take_body(char *data, size_t size, size_t count, void *context)
     return len;
 }
 
-static void set_request(struct exchange *x, const struct http_request *request)
-{
+static void set_request(struct exchange *x, const struct http_request *request) {
     CURL *easy = x->easy;
     curl_easy_setopt(easy, CURLOPT_URL, request->url);
     if (strcmp(request->method, "HEAD") == 0)
@@ -152,8 +144,7 @@ static void set_request(struct exchange *x, const struct http_request *request)
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)x->connect_ms);
 }
 
-static void set_connection(CURL *easy)
-{
+static void set_connection(CURL *easy) {
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* cancelling does not wait for a resolver thread */
     curl_easy_setopt(easy, CURLOPT_PROXY, "");
@@ -165,15 +156,13 @@ static void set_connection(CURL *easy)
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "pgregent/" PGREGENT_VERSION);
 }
 
-static void set_blob(CURL *easy, CURLoption option, const struct strbuf *pem)
-{
+static void set_blob(CURL *easy, CURLoption option, const struct strbuf *pem) {
     struct curl_blob blob = {.data = pem->at, .len = pem->len, .flags = CURL_BLOB_COPY};
     curl_easy_setopt(easy, option, &blob);
 }
 
 /* A client with certificates speaks only https, so that a mistyped URL cannot send a document in plain text. */
-static void set_tls(const struct http_client *c, CURL *easy)
-{
+static void set_tls(const struct http_client *c, CURL *easy) {
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, c->tls ? "https" : "http");
     if (!c->tls)
         return;
@@ -187,8 +176,7 @@ static void set_tls(const struct http_client *c, CURL *easy)
     set_blob(easy, CURLOPT_SSLKEY_BLOB, &c->key);
 }
 
-static void exchange_free(struct exchange *x)
-{
+static void exchange_free(struct exchange *x) {
     if (x->easy) {
         curl_multi_remove_handle(x->client->multi, x->easy);
         curl_easy_cleanup(x->easy);
@@ -200,8 +188,7 @@ static void exchange_free(struct exchange *x)
 }
 
 /* Takes the exchange with this id out of the list; NULL if there is none. */
-static struct exchange *unlink_exchange(struct http_client *c, uint64_t id)
-{
+static struct exchange *unlink_exchange(struct http_client *c, uint64_t id) {
     for (struct exchange **at = &c->exchanges; *at; at = &(*at)->next)
         if ((*at)->id == id) {
             struct exchange *found = *at;
@@ -211,8 +198,7 @@ static struct exchange *unlink_exchange(struct http_client *c, uint64_t id)
     return NULL;
 }
 
-static bool start(struct http_client *c, struct exchange *x, const struct http_request *request)
-{
+static bool start(struct http_client *c, struct exchange *x, const struct http_request *request) {
     if (x->deadline_ms <= 0)
         return err_set(&x->err, ERR_INVALID, "%s: a request needs a deadline", x->url);
     CURL *easy = curl_easy_init();
@@ -234,8 +220,7 @@ static bool start(struct http_client *c, struct exchange *x, const struct http_r
     return err_set(&x->err, ERR_INTERNAL, "%s: %s", x->url, curl_multi_strerror(code));
 }
 
-uint64_t http_client_start(struct http_client *c, const struct http_request *request, http_done *done, void *context)
-{
+uint64_t http_client_start(struct http_client *c, const struct http_request *request, http_done *done, void *context) {
     struct exchange *x = rt_alloc(sizeof *x);
     x->id = ++c->last_id;
     x->client = c;
@@ -252,8 +237,7 @@ uint64_t http_client_start(struct http_client *c, const struct http_request *req
     return x->id;
 }
 
-void http_client_cancel(struct http_client *c, uint64_t id)
-{
+void http_client_cancel(struct http_client *c, uint64_t id) {
     struct exchange *x = unlink_exchange(c, id);
     if (x)
         exchange_free(x);
@@ -261,8 +245,7 @@ void http_client_cancel(struct http_client *c, uint64_t id)
 
 /* ---- the loop ---- */
 
-static void deliver(struct exchange *x)
-{
+static void deliver(struct exchange *x) {
     unlink_exchange(x->client, x->id);
     struct http_answer answer = {.body = {x->body.at ? x->body.at : "", x->body.len}, .err = x->err};
     long status = 0;
@@ -272,8 +255,7 @@ static void deliver(struct exchange *x)
     exchange_free(x);
 }
 
-static struct exchange *find_unstarted(struct http_client *c)
-{
+static struct exchange *find_unstarted(struct http_client *c) {
     struct exchange *x = c->exchanges;
     while (x && x->easy)
         x = x->next;
@@ -282,8 +264,7 @@ static struct exchange *find_unstarted(struct http_client *c)
 
 /* Lets curl work and runs the callbacks of what has ended; true if there was one. Bounded by `last`: what callbacks
  * start is looked at in the next step, so two requests that start each other cannot keep the loop here. */
-static bool step(struct http_client *c)
-{
+static bool step(struct http_client *c) {
     bool any = false;
     uint64_t last = c->last_id;
     int running;
@@ -303,8 +284,7 @@ static bool step(struct http_client *c)
 }
 
 /* The owner's descriptors in curl's words. Negative ones are left out, as poll(2) does. */
-static unsigned fill_waits(struct http_client *c, const struct pollfd *fds, size_t count)
-{
+static unsigned fill_waits(struct http_client *c, const struct pollfd *fds, size_t count) {
     if (count > c->waits_capacity) {
         rt_free(c->waits);
         c->waits = rt_alloc(count * sizeof *c->waits);
@@ -321,8 +301,7 @@ static unsigned fill_waits(struct http_client *c, const struct pollfd *fds, size
     return used;
 }
 
-void http_client_wait(struct http_client *c, struct pollfd *fds, size_t count, int64_t timeout_ms)
-{
+void http_client_wait(struct http_client *c, struct pollfd *fds, size_t count, int64_t timeout_ms) {
     if (step(c) || find_unstarted(c) || timeout_ms < 0)
         timeout_ms = 0;
     for (size_t i = 0; i < count; i++)
@@ -342,8 +321,7 @@ struct outcome {
     struct err err;
 };
 
-static void remember(void *context, const struct http_answer *answer)
-{
+static void remember(void *context, const struct http_answer *answer) {
     struct outcome *outcome = context;
     outcome->over = true;
     outcome->status = answer->status;
@@ -351,8 +329,7 @@ static void remember(void *context, const struct http_answer *answer)
     strbuf_add_bytes(outcome->body, answer->body.at, answer->body.len);
 }
 
-bool http_client_run(struct http_client *c, const struct http_request *request, int *status, struct strbuf *body, struct err *err)
-{
+bool http_client_run(struct http_client *c, const struct http_request *request, int *status, struct strbuf *body, struct err *err) {
     struct outcome outcome = {.body = body};
     http_client_start(c, request, remember, &outcome);
     while (!outcome.over) /* ends: curl keeps the deadline */
@@ -366,23 +343,20 @@ bool http_client_run(struct http_client *c, const struct http_request *request, 
 /* ---- life ---- */
 
 /* With CURLOPT_NOSIGNAL curl leaves SIGPIPE to the program, and OpenSSL writes with plain write(2). */
-static void prepare_process(void)
-{
+static void prepare_process(void) {
     curl_global_init(CURL_GLOBAL_DEFAULT);
     struct sigaction action;
     if (sigaction(SIGPIPE, NULL, &action) == 0 && action.sa_handler == SIG_DFL)
         signal(SIGPIPE, SIG_IGN);
 }
 
-static void wipe(struct strbuf *secret)
-{
+static void wipe(struct strbuf *secret) {
     if (secret->at)
         explicit_bzero(secret->at, secret->capacity);
     strbuf_free(secret);
 }
 
-bool http_client_reload(struct http_client *c, const struct tls_files *tls, struct err *err)
-{
+bool http_client_reload(struct http_client *c, const struct tls_files *tls, struct err *err) {
     STRBUF ca = {0};
     STRBUF certificate = {0};
     __attribute__((cleanup(wipe))) struct strbuf key = {0};
@@ -396,8 +370,7 @@ bool http_client_reload(struct http_client *c, const struct tls_files *tls, stru
     return true;
 }
 
-bool http_client_new(const struct tls_files *tls, struct http_client **out, struct err *err)
-{
+bool http_client_new(const struct tls_files *tls, struct http_client **out, struct err *err) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, prepare_process);
     struct http_client *c = rt_alloc(sizeof *c);
@@ -412,8 +385,7 @@ bool http_client_new(const struct tls_files *tls, struct http_client **out, stru
     return true;
 }
 
-void http_client_free(struct http_client *c)
-{
+void http_client_free(struct http_client *c) {
     if (!c)
         return;
     while (c->exchanges)

@@ -18,16 +18,18 @@ struct http_request {
     size_t answer_max;        /* 0: 4 MiB; beyond it the request fails with ERR_LIMIT */
 };
 struct http_answer {
-    int status;        /* 0: no answer; then err says why: ERR_UNREACHABLE (nothing was sent), ERR_TIMEOUT, ERR_EXTERNAL
-                          (TLS refused: the text says which side and what to check) */
+    int status;        /* 0: no answer; then err says why: ERR_UNREACHABLE (nothing was sent), ERR_TIMEOUT (outcome
+                          unknown: no answer in time, or the connection broke before it), ERR_EXTERNAL (TLS refused:
+                          the text says which side and what to check), ERR_LIMIT, ERR_INVALID */
     struct bytes body; /* valid during the callback; NUL-terminated too */
     struct err err;
 };
-/* Called from http_client_wait (or http_client_step). It may start further requests. */
+/* Called from http_client_wait. It may start further requests and cancel others. */
 typedef void http_done(void *context, const struct http_answer *answer);
 
 /* tls NULL: plain http only (tests, health). Keeps connections alive and reuses them. TLS 1.3, peer and host verified.
- * Proxies from the environment are ignored. */
+ * Proxies from the environment are ignored. A client with certificates refuses http:// URLs. The first client makes
+ * the process ignore SIGPIPE, unless it handles it. */
 bool http_client_new(const struct tls_files *tls, struct http_client **out, struct err *err);
 void http_client_free(struct http_client *c); /* cancels what runs, without callbacks */
 /* New certificates for connections made from now on. */

@@ -14,20 +14,17 @@
 
 #define DROP_READS_MAX 64
 
-static void enter(struct http_connection *c, enum http_phase phase, int64_t ms)
-{
+static void enter(struct http_connection *c, enum http_phase phase, int64_t ms) {
     c->phase = phase;
     http_arm(c->timer, ms);
 }
 
-static void cut(struct http_connection *c)
-{
+static void cut(struct http_connection *c) {
     c->phase = HTTP_CUT;
     shutdown(bufferevent_getfd(c->bev), SHUT_RDWR);
 }
 
-static void connection_free(struct http_connection *c)
-{
+static void connection_free(struct http_connection *c) {
     struct http_server *s = c->port->server;
     struct http_connection **at = &s->connections;
     while (*at != c)
@@ -43,8 +40,7 @@ static void connection_free(struct http_connection *c)
 
 /* Closing a socket with unread bytes resets it, and the reset overtakes the TLS alert or the 413 that would have told
  * the client what was wrong. */
-static void drop_unread(struct http_connection *c)
-{
+static void drop_unread(struct http_connection *c) {
     char dropped[4096];
     for (int i = 0; i < DROP_READS_MAX; i++)
         if (recv(bufferevent_getfd(c->bev), dropped, sizeof dropped, MSG_DONTWAIT) <= 0)
@@ -52,8 +48,7 @@ static void drop_unread(struct http_connection *c)
 }
 
 /* evhttp is about to free the connection, whatever the cause. */
-static void closed(struct evhttp_connection *evcon, void *context)
-{
+static void closed(struct evhttp_connection *evcon, void *context) {
     (void)evcon;
     struct http_connection *c = context;
     if (c->exchange)
@@ -63,8 +58,7 @@ static void closed(struct evhttp_connection *evcon, void *context)
 }
 
 /* The first byte of the next request on an idle connection starts its clock. */
-static void input_came(struct evbuffer *input, const struct evbuffer_cb_info *info, void *context)
-{
+static void input_came(struct evbuffer *input, const struct evbuffer_cb_info *info, void *context) {
     (void)input;
     struct http_connection *c = context;
     if (info->n_added > 0 && c->phase == HTTP_IDLE)
@@ -72,8 +66,7 @@ static void input_came(struct evbuffer *input, const struct evbuffer_cb_info *in
 }
 
 /* Counts those that were let in before, not the rest of the batch that accept(2) has just brought. */
-static bool too_many(const struct http_connection *c)
-{
+static bool too_many(const struct http_connection *c) {
     const struct http_server *s = c->port->server;
     size_t all = 0, of_peer = 0;
     for (const struct http_connection *other = s->connections; other; other = other->next) {
@@ -86,8 +79,7 @@ static bool too_many(const struct http_connection *c)
 
 /* First look at a connection, now that evhttp has given its bufferevent a socket. The callback argument of the
  * bufferevent is evhttp's connection object; it is NULL if evhttp has given up already. */
-static void admit(struct http_connection *c)
-{
+static void admit(struct http_connection *c) {
     void *evcon = NULL;
     bufferevent_getcb(c->bev, NULL, NULL, NULL, &evcon);
     if (!evcon) {
@@ -108,8 +100,7 @@ static void admit(struct http_connection *c)
         cut(c);
 }
 
-static void timer_fired(evutil_socket_t fd, short what, void *context)
-{
+static void timer_fired(evutil_socket_t fd, short what, void *context) {
     (void)fd, (void)what;
     struct http_connection *c = context;
     if (c->phase == HTTP_NEW)
@@ -119,8 +110,7 @@ static void timer_fired(evutil_socket_t fd, short what, void *context)
 }
 
 /* NULL would make evhttp serve this connection in plain text, so there is no way out but success. */
-static struct bufferevent *make_bufferevent(struct event_base *base, struct http_port *port)
-{
+static struct bufferevent *make_bufferevent(struct event_base *base, struct http_port *port) {
     struct bufferevent *bev;
     if (!port->tls)
         bev = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
@@ -137,8 +127,7 @@ static struct bufferevent *make_bufferevent(struct event_base *base, struct http
     return bev;
 }
 
-struct bufferevent *http_connection_new(struct event_base *base, void *context)
-{
+struct bufferevent *http_connection_new(struct event_base *base, void *context) {
     struct http_port *port = context;
     struct http_server *s = port->server;
     struct http_connection *c = rt_alloc(sizeof *c);
@@ -157,8 +146,7 @@ struct bufferevent *http_connection_new(struct event_base *base, void *context)
     return c->bev;
 }
 
-struct http_connection *http_connection_find(struct http_port *port, struct evhttp_request *request)
-{
+struct http_connection *http_connection_find(struct http_port *port, struct evhttp_request *request) {
     struct bufferevent *bev = evhttp_connection_get_bufferevent(evhttp_request_get_connection(request));
     struct http_connection *c = port->server->connections;
     while (c && c->bev != bev)
@@ -168,13 +156,11 @@ struct http_connection *http_connection_find(struct http_port *port, struct evht
     return c;
 }
 
-bool http_connection_is_tls(const struct http_connection *c)
-{
+bool http_connection_is_tls(const struct http_connection *c) {
     return bufferevent_openssl_get_ssl(c->bev) != NULL;
 }
 
-void http_connection_work(struct http_connection *c, struct http_exchange *x)
-{
+void http_connection_work(struct http_connection *c, struct http_exchange *x) {
     c->phase = HTTP_WORKING;
     c->exchange = x;
     event_del(c->timer);
@@ -183,8 +169,7 @@ void http_connection_work(struct http_connection *c, struct http_exchange *x)
         tls_peer_uri(ssl, c->peer_uri, sizeof c->peer_uri);
 }
 
-static void answer_written(struct evhttp_request *request, void *context)
-{
+static void answer_written(struct evhttp_request *request, void *context) {
     (void)request;
     struct http_connection *c = context;
     bool more = evbuffer_get_length(bufferevent_get_input(c->bev)) > 0;
@@ -195,15 +180,13 @@ static void answer_written(struct evhttp_request *request, void *context)
     http_server_drained(c->port->server);
 }
 
-void http_connection_write(struct http_connection *c, struct evhttp_request *request)
-{
+void http_connection_write(struct http_connection *c, struct evhttp_request *request) {
     c->exchange = NULL;
     enter(c, HTTP_WRITING, HTTP_WRITE_MS);
     evhttp_request_set_on_complete_cb(request, answer_written, c);
 }
 
-void http_connections_free(struct http_server *s)
-{
+void http_connections_free(struct http_server *s) {
     while (s->connections)
         connection_free(s->connections);
 }

@@ -10,14 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *http_query_get(const struct http_query *q, const char *name)
-{
+const char *http_query_get(const struct http_query *q, const char *name) {
     return evhttp_find_header(q->query_parameters, name);
 }
 
 /* HEAD and OPTIONS are shown to routes as GET; what differs is only that their answers have no body. */
-static const char *method_name(enum evhttp_cmd_type type)
-{
+static const char *method_name(enum evhttp_cmd_type type) {
     switch ((int)type) { /* int: methods that are not allowed never get here */
     case EVHTTP_REQ_POST: return "POST";
     case EVHTTP_REQ_PUT: return "PUT";
@@ -27,8 +25,7 @@ static const char *method_name(enum evhttp_cmd_type type)
     }
 }
 
-static void stop_waiting(struct http_exchange *x)
-{
+static void stop_waiting(struct http_exchange *x) {
     struct http_exchange **at = &x->connection->port->server->waiting;
     while (*at && *at != x)
         at = &(*at)->next;
@@ -36,8 +33,7 @@ static void stop_waiting(struct http_exchange *x)
         *at = x->next;
 }
 
-static void park(struct http_exchange *x, int64_t ms)
-{
+static void park(struct http_exchange *x, int64_t ms) {
     struct http_server *s = x->connection->port->server;
     stop_waiting(x);
     x->next = s->waiting;
@@ -45,8 +41,7 @@ static void park(struct http_exchange *x, int64_t ms)
     http_arm(x->deadline, ms);
 }
 
-static void exchange_free(struct http_exchange *x)
-{
+static void exchange_free(struct http_exchange *x) {
     stop_waiting(x);
     event_free(x->deadline);
     evhttp_clear_headers(&x->parameters);
@@ -55,8 +50,9 @@ static void exchange_free(struct http_exchange *x)
     rt_free(x);
 }
 
-void http_exchange_drop(struct http_exchange *x)
-{
+/* libevent 2.1 as a rule does not notice that the client of a waiting request is gone (its deadline is for that), but
+ * nothing in its interface promises so. */
+void http_exchange_drop(struct http_exchange *x) {
     struct evhttp_request *request = x->request;
     exchange_free(x);
     /* After an error evhttp cuts a request that has no answer yet loose from its connection, for us to free. */
@@ -66,8 +62,7 @@ void http_exchange_drop(struct http_exchange *x)
 
 /* ---- answering ---- */
 
-static void add_headers(struct evhttp_request *request, int status, const char *content_type, size_t len, bool closing)
-{
+static void add_headers(struct evhttp_request *request, int status, const char *content_type, size_t len, bool closing) {
     struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
     if (status != 204)
         evhttp_add_header(headers, "Content-Type", content_type ? content_type : "application/json");
@@ -82,8 +77,7 @@ static void add_headers(struct evhttp_request *request, int status, const char *
     }
 }
 
-void http_exchange_answer(struct http_exchange *x, int status, const char *content_type, struct bytes body)
-{
+void http_exchange_answer(struct http_exchange *x, int status, const char *content_type, struct bytes body) {
     struct evhttp_request *request = x->request;
     enum evhttp_cmd_type type = evhttp_request_get_command(request);
     bool bodiless = type == EVHTTP_REQ_HEAD || type == EVHTTP_REQ_OPTIONS || status == 204;
@@ -97,8 +91,7 @@ void http_exchange_answer(struct http_exchange *x, int status, const char *conte
     evbuffer_free(out);
 }
 
-void http_exchange_refuse(struct http_exchange *x, int status, const char *sentence)
-{
+void http_exchange_refuse(struct http_exchange *x, int status, const char *sentence) {
     STRBUF body = {0};
     strbuf_addf(&body, "{\"error\": \"%s\"}\n", sentence);
     http_exchange_answer(x, status, NULL, (struct bytes){body.at, body.len});
@@ -106,8 +99,7 @@ void http_exchange_refuse(struct http_exchange *x, int status, const char *sente
 
 /* ---- waiting ---- */
 
-static void deadline_passed(evutil_socket_t fd, short what, void *context)
-{
+static void deadline_passed(evutil_socket_t fd, short what, void *context) {
     (void)fd, (void)what;
     struct http_exchange *x = context;
     if (x->held) {
@@ -118,8 +110,7 @@ static void deadline_passed(evutil_socket_t fd, short what, void *context)
     http_exchange_refuse(x, 504, "not answered in time; whether it was done is unknown");
 }
 
-static void end_older_holds(struct http_server *s, const char *key)
-{
+static void end_older_holds(struct http_server *s, const char *key) {
     for (struct http_exchange *x = s->waiting, *next; x; x = next) {
         next = x->next;
         if (x->held && str_eq(x->hold_key, key))
@@ -127,8 +118,7 @@ static void end_older_holds(struct http_server *s, const char *key)
     }
 }
 
-static void hold(struct http_exchange *x, const struct http_reply *reply)
-{
+static void hold(struct http_exchange *x, const struct http_reply *reply) {
     int64_t whole = reply->hold_ms < HTTP_HOLD_MAX_MS ? reply->hold_ms : HTTP_HOLD_MAX_MS;
     int64_t left = x->arrived_boot_ms + whole - clock_boot_ms();
     if (!x->held && reply->hold_key) {
@@ -140,8 +130,7 @@ static void hold(struct http_exchange *x, const struct http_reply *reply)
 }
 
 /* False if path or query are too long for a letter. */
-static bool fill_letter(struct http_letter *letter, struct http_exchange *x, struct bytes body)
-{
+static bool fill_letter(struct http_letter *letter, struct http_exchange *x, struct bytes body) {
     const char *query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(x->request));
     str_copy(letter->method, sizeof letter->method, method_name(evhttp_request_get_command(x->request)));
     str_copy(letter->peer_address, sizeof letter->peer_address, x->connection->peer_address);
@@ -152,8 +141,7 @@ static bool fill_letter(struct http_letter *letter, struct http_exchange *x, str
            str_copy(letter->query, sizeof letter->query, query ? query : "");
 }
 
-static void mail(struct http_exchange *x, struct bytes body, int64_t ms)
-{
+static void mail(struct http_exchange *x, struct bytes body, int64_t ms) {
     struct http_server *s = x->connection->port->server;
     struct http_letter *letter = http_mailbox_blank(s->mailbox);
     if (!letter) {
@@ -172,8 +160,7 @@ static void mail(struct http_exchange *x, struct bytes body, int64_t ms)
     http_mailbox_put(s->mailbox, letter);
 }
 
-struct http_exchange *http_exchange_of_letter(struct http_server *s, uint64_t letter)
-{
+struct http_exchange *http_exchange_of_letter(struct http_server *s, uint64_t letter) {
     struct http_exchange *x = s->waiting;
     while (x && x->letter != letter)
         x = x->next;
@@ -182,8 +169,13 @@ struct http_exchange *http_exchange_of_letter(struct http_server *s, uint64_t le
 
 /* ---- routing ---- */
 
-static struct bytes body_of(struct evhttp_request *request)
-{
+/* 0 only at the first look, also when the second comes within the same millisecond. */
+static int64_t held_ms(const struct http_exchange *x) {
+    int64_t ms = clock_boot_ms() - x->arrived_boot_ms;
+    return !x->held ? 0 : ms > 0 ? ms : 1;
+}
+
+static struct bytes body_of(struct evhttp_request *request) {
     struct evbuffer *input = evhttp_request_get_input_buffer(request);
     size_t len = evbuffer_get_length(input);
     if (len == 0)
@@ -194,8 +186,7 @@ static struct bytes body_of(struct evhttp_request *request)
     return (struct bytes){(const char *)at, len};
 }
 
-void http_exchange_consider(struct http_exchange *x)
-{
+void http_exchange_consider(struct http_exchange *x) {
     struct http_port *port = x->connection->port;
     struct http_query query = {
         .method = method_name(evhttp_request_get_command(x->request)),
@@ -203,7 +194,7 @@ void http_exchange_consider(struct http_exchange *x)
         .body = body_of(x->request),
         .peer_address = x->connection->peer_address,
         .peer_uri = x->connection->peer_uri,
-        .held_ms = x->held ? clock_boot_ms() - x->arrived_boot_ms : 0,
+        .held_ms = held_ms(x),
         .query_parameters = &x->parameters,
     };
     struct http_reply reply = {.status = 200};
@@ -219,8 +210,7 @@ void http_exchange_consider(struct http_exchange *x)
 }
 
 /* Decodes path and query string; false if they are malformed. A %00 would cut the path short of what it says. */
-static bool parse_target(struct http_exchange *x)
-{
+static bool parse_target(struct http_exchange *x) {
     const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(x->request);
     const char *query = uri ? evhttp_uri_get_query(uri) : NULL;
     const char *path = uri ? evhttp_uri_get_path(uri) : NULL;
@@ -232,8 +222,7 @@ static bool parse_target(struct http_exchange *x)
     return evhttp_parse_query_str(query ? query : "", &x->parameters) == 0 && sound;
 }
 
-void http_exchange_begin(struct evhttp_request *request, void *context)
-{
+void http_exchange_begin(struct evhttp_request *request, void *context) {
     struct http_port *port = context;
     struct http_connection *c = http_connection_find(port, request);
     if (!c)

@@ -19,8 +19,7 @@ struct http_mailbox {
     struct http_mail_answer *answers, **answers_end;
 };
 
-struct http_mailbox *http_mailbox_new(size_t max, struct err *err)
-{
+struct http_mailbox *http_mailbox_new(size_t max, struct err *err) {
     int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (fd < 0) {
         err_sys(err, errno, "HTTP server: eventfd of the mailbox");
@@ -35,14 +34,12 @@ struct http_mailbox *http_mailbox_new(size_t max, struct err *err)
     return m;
 }
 
-static void box_free(struct box *box)
-{
+static void box_free(struct box *box) {
     strbuf_free(&box->letter.body);
     rt_free(box);
 }
 
-void http_mailbox_free(struct http_mailbox *m)
-{
+void http_mailbox_free(struct http_mailbox *m) {
     if (!m)
         return;
     for (struct http_letter *letter; (letter = http_mailbox_take(m));)
@@ -54,13 +51,11 @@ void http_mailbox_free(struct http_mailbox *m)
     rt_free(m);
 }
 
-int http_mailbox_fd(const struct http_mailbox *m)
-{
+int http_mailbox_fd(const struct http_mailbox *m) {
     return m->fd;
 }
 
-struct http_letter *http_mailbox_blank(struct http_mailbox *m)
-{
+struct http_letter *http_mailbox_blank(struct http_mailbox *m) {
     pthread_mutex_lock(&m->lock);
     bool full = m->alive >= m->max;
     if (!full)
@@ -69,8 +64,7 @@ struct http_letter *http_mailbox_blank(struct http_mailbox *m)
     return full ? NULL : rt_alloc(sizeof(struct box));
 }
 
-void http_mailbox_put(struct http_mailbox *m, struct http_letter *letter)
-{
+void http_mailbox_put(struct http_mailbox *m, struct http_letter *letter) {
     struct box *box = (struct box *)letter;
     pthread_mutex_lock(&m->lock);
     if (!m->letters)
@@ -80,8 +74,7 @@ void http_mailbox_put(struct http_mailbox *m, struct http_letter *letter)
     pthread_mutex_unlock(&m->lock);
 }
 
-void http_mailbox_discard(struct http_mailbox *m, struct http_letter *letter)
-{
+void http_mailbox_discard(struct http_mailbox *m, struct http_letter *letter) {
     pthread_mutex_lock(&m->lock);
     m->alive--;
     pthread_mutex_unlock(&m->lock);
@@ -89,8 +82,7 @@ void http_mailbox_discard(struct http_mailbox *m, struct http_letter *letter)
 }
 
 /* Takes *at out of the queue. Under the lock. */
-static struct box *unlink_box(struct http_mailbox *m, struct box **at)
-{
+static struct box *unlink_box(struct http_mailbox *m, struct box **at) {
     struct box *box = *at;
     *at = box->next;
     if (m->letters_end == &box->next)
@@ -102,16 +94,14 @@ static struct box *unlink_box(struct http_mailbox *m, struct box **at)
     return box;
 }
 
-struct http_letter *http_mailbox_take(struct http_mailbox *m)
-{
+struct http_letter *http_mailbox_take(struct http_mailbox *m) {
     pthread_mutex_lock(&m->lock);
     struct box *box = m->letters ? unlink_box(m, &m->letters) : NULL;
     pthread_mutex_unlock(&m->lock);
     return box ? &box->letter : NULL;
 }
 
-void http_mailbox_withdraw(struct http_mailbox *m, uint64_t id)
-{
+void http_mailbox_withdraw(struct http_mailbox *m, uint64_t id) {
     struct box *found = NULL;
     pthread_mutex_lock(&m->lock);
     for (struct box **at = &m->letters; *at; at = &(*at)->next)
@@ -126,8 +116,7 @@ void http_mailbox_withdraw(struct http_mailbox *m, uint64_t id)
 }
 
 void http_mailbox_answer(struct http_mailbox *m, struct http_letter *letter, int status, const char *content_type,
-                         struct bytes body)
-{
+                         struct bytes body) {
     struct http_mail_answer *answer = rt_alloc(sizeof *answer);
     answer->id = letter->id;
     answer->status = status;
@@ -142,8 +131,7 @@ void http_mailbox_answer(struct http_mailbox *m, struct http_letter *letter, int
     box_free((struct box *)letter);
 }
 
-struct http_mail_answer *http_mailbox_next_answer(struct http_mailbox *m)
-{
+struct http_mail_answer *http_mailbox_next_answer(struct http_mailbox *m) {
     pthread_mutex_lock(&m->lock);
     struct http_mail_answer *answer = m->answers;
     if (answer && !(m->answers = answer->next))
@@ -152,8 +140,7 @@ struct http_mail_answer *http_mailbox_next_answer(struct http_mailbox *m)
     return answer;
 }
 
-void http_mail_answer_free(struct http_mail_answer *answer)
-{
+void http_mail_answer_free(struct http_mail_answer *answer) {
     rt_free(answer->content_type);
     strbuf_free(&answer->body);
     rt_free(answer);

@@ -9,16 +9,14 @@
 #define BACKLOG 128
 #define ACCEPT_PAUSE_MS 100
 
-static void resume(evutil_socket_t fd, short what, void *listener)
-{
+static void resume(evutil_socket_t fd, short what, void *listener) {
     (void)fd, (void)what;
     evconnlistener_enable(listener);
 }
 
 /* accept(2) failed, as a rule for want of descriptors. The connection stays in the queue and the socket readable, so
  * without a pause the thread would spin. */
-static void accept_failed(struct evconnlistener *listener, void *context)
-{
+static void accept_failed(struct evconnlistener *listener, void *context) {
     (void)context;
     evconnlistener_disable(listener);
     struct timeval pause = {.tv_usec = ACCEPT_PAUSE_MS * 1000};
@@ -27,8 +25,7 @@ static void accept_failed(struct evconnlistener *listener, void *context)
 
 /* Numeric "host:port" or "[host]:port". libevent refuses port 0 and takes an address without a port for it, so both
  * ways round are mended here: the port must be written, and 0 means a free one. */
-static bool parse_address(const char *text, struct sockaddr_storage *to, int *len, struct err *err)
-{
+static bool parse_address(const char *text, struct sockaddr_storage *to, int *len, struct err *err) {
     char host[64] = "";
     const char *colon = strrchr(text, ':');
     bool has_port = colon && colon[1] && strspn(colon + 1, "0123456789") == strlen(colon + 1);
@@ -41,8 +38,7 @@ static bool parse_address(const char *text, struct sockaddr_storage *to, int *le
     return err_set(err, ERR_INVALID, "listen on %s: write a numeric address and a port, as 127.0.0.1:7400 or [::1]:7400", text);
 }
 
-static struct evconnlistener *listen_on(struct event_base *base, const char *text, struct err *err)
-{
+static struct evconnlistener *listen_on(struct event_base *base, const char *text, struct err *err) {
     struct sockaddr_storage address;
     int len;
     if (!parse_address(text, &address, &len, err))
@@ -58,8 +54,7 @@ static struct evconnlistener *listen_on(struct event_base *base, const char *tex
     return listener;
 }
 
-static void configure(struct http_port *port)
-{
+static void configure(struct http_port *port) {
     const struct http_server *s = port->server;
     evhttp_set_allowed_methods(port->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_OPTIONS | EVHTTP_REQ_POST |
                                                EVHTTP_REQ_PUT | EVHTTP_REQ_PATCH | EVHTTP_REQ_DELETE);
@@ -69,13 +64,11 @@ static void configure(struct http_port *port)
     evhttp_set_gencb(port->http, http_exchange_begin, port);
 }
 
-SSL_CTX *http_port_load(const struct http_port *port, struct err *err)
-{
+SSL_CTX *http_port_load(const struct http_port *port, struct err *err) {
     return tls_context_server(&port->files, port->client_certificates, err);
 }
 
-bool http_port_open(struct http_port *port, const struct http_listener *listener, struct err *err)
-{
+bool http_port_open(struct http_port *port, const struct http_listener *listener, struct err *err) {
     port->route = listener->route;
     port->tls = listener->tls != NULL;
     port->client_certificates = listener->client_certificates;
@@ -99,20 +92,17 @@ bool http_port_open(struct http_port *port, const struct http_listener *listener
     return true;
 }
 
-void http_port_pause(struct http_port *port)
-{
+void http_port_pause(struct http_port *port) {
     evconnlistener_disable(evhttp_bound_socket_get_listener(port->bound));
 }
 
-void http_port_close(struct http_port *port)
-{
+void http_port_close(struct http_port *port) {
     if (port->http)
         evhttp_free(port->http);
     SSL_CTX_free(port->context);
 }
 
-int http_server_port(const struct http_server *s, size_t listener)
-{
+int http_server_port(const struct http_server *s, size_t listener) {
     struct sockaddr_storage address = {0};
     socklen_t len = sizeof address;
     if (listener >= s->port_count ||

@@ -15,27 +15,23 @@
 #define IO_TIMEOUT_MS_DEFAULT 10000
 #define DRAIN_MS 500 /* to get the last answers out before the sockets close */
 
-void http_arm(struct event *timer, int64_t ms)
-{
+void http_arm(struct event *timer, int64_t ms) {
     struct timeval after = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
     event_add(timer, &after);
 }
 
-void http_server_wake(struct http_server *s)
-{
+void http_server_wake(struct http_server *s) {
     eventfd_write(s->wake_fd, 1);
 }
 
 /* ---- HTTP thread ---- */
 
-static void discard_snapshot(const struct http_server *s, const void *snapshot)
-{
+static void discard_snapshot(const struct http_server *s, const void *snapshot) {
     if (snapshot && s->snapshot_free)
         s->snapshot_free(snapshot);
 }
 
-const void *http_server_snapshot(struct http_server *s)
-{
+const void *http_server_snapshot(struct http_server *s) {
     const void *old = NULL;
     pthread_mutex_lock(&s->lock);
     if (s->fresh) {
@@ -48,8 +44,7 @@ const void *http_server_snapshot(struct http_server *s)
     return s->snapshot;
 }
 
-void http_server_drained(struct http_server *s)
-{
+void http_server_drained(struct http_server *s) {
     if (!s->closing)
         return;
     for (const struct http_connection *c = s->connections; c; c = c->next)
@@ -58,8 +53,7 @@ void http_server_drained(struct http_server *s)
     event_base_loopbreak(s->base);
 }
 
-static void close_down(struct http_server *s)
-{
+static void close_down(struct http_server *s) {
     s->closing = true;
     for (size_t i = 0; i < s->port_count; i++)
         http_port_pause(&s->ports[i]);
@@ -72,8 +66,7 @@ static void close_down(struct http_server *s)
     http_server_drained(s);
 }
 
-static void send_answers(struct http_server *s)
-{
+static void send_answers(struct http_server *s) {
     for (struct http_mail_answer *answer; (answer = http_mailbox_next_answer(s->mailbox));) {
         struct http_exchange *x = http_exchange_of_letter(s, answer->id);
         if (x) /* else the client is gone, or was told 504 */
@@ -83,8 +76,7 @@ static void send_answers(struct http_server *s)
     }
 }
 
-static void reconsider_holds(struct http_server *s)
-{
+static void reconsider_holds(struct http_server *s) {
     for (struct http_exchange *x = s->waiting, *next; x; x = next) {
         next = x->next;
         if (x->held)
@@ -92,8 +84,7 @@ static void reconsider_holds(struct http_server *s)
     }
 }
 
-static void woken(evutil_socket_t fd, short what, void *context)
-{
+static void woken(evutil_socket_t fd, short what, void *context) {
     (void)what;
     struct http_server *s = context;
     eventfd_t ignored;
@@ -110,8 +101,7 @@ static void woken(evutil_socket_t fd, short what, void *context)
         close_down(s);
 }
 
-static void *serve(void *context)
-{
+static void *serve(void *context) {
     struct http_server *s = context;
     event_base_dispatch(s->base);
     return NULL;
@@ -119,8 +109,7 @@ static void *serve(void *context)
 
 /* ---- loop thread ---- */
 
-void http_server_publish(struct http_server *s, const void *snapshot)
-{
+void http_server_publish(struct http_server *s, const void *snapshot) {
     pthread_mutex_lock(&s->lock);
     const void *unseen = s->fresh ? s->published : NULL;
     s->published = snapshot;
@@ -130,25 +119,21 @@ void http_server_publish(struct http_server *s, const void *snapshot)
     http_server_wake(s);
 }
 
-int http_server_mail_fd(const struct http_server *s)
-{
+int http_server_mail_fd(const struct http_server *s) {
     return http_mailbox_fd(s->mailbox);
 }
 
-bool http_server_take(struct http_server *s, struct http_letter **letter)
-{
+bool http_server_take(struct http_server *s, struct http_letter **letter) {
     *letter = http_mailbox_take(s->mailbox);
     return *letter != NULL;
 }
 
-void http_server_answer(struct http_server *s, struct http_letter *letter, int status, const char *content_type, struct bytes body)
-{
+void http_server_answer(struct http_server *s, struct http_letter *letter, int status, const char *content_type, struct bytes body) {
     http_mailbox_answer(s->mailbox, letter, status, content_type, body);
     http_server_wake(s);
 }
 
-bool http_server_reload(struct http_server *s, struct err *err)
-{
+bool http_server_reload(struct http_server *s, struct err *err) {
     SSL_CTX *contexts[HTTP_PORTS_MAX] = {0};
     bool good = true;
     for (size_t i = 0; i < s->port_count && good; i++)
@@ -168,8 +153,7 @@ bool http_server_reload(struct http_server *s, struct err *err)
 
 /* ---- life ---- */
 
-static void server_free(struct http_server *s)
-{
+static void server_free(struct http_server *s) {
     for (size_t i = 0; i < s->port_count; i++)
         http_port_close(&s->ports[i]);
     http_connections_free(s);
@@ -187,14 +171,12 @@ static void server_free(struct http_server *s)
 }
 
 /* libevent's own words about broken sockets and the like; it has no other way to say them. */
-static void libevent_says(int severity, const char *text)
-{
+static void libevent_says(int severity, const char *text) {
     if (severity >= EVENT_LOG_WARN)
         log_warning("libevent", F_STR("text", text));
 }
 
-static struct http_server *server_new(const struct http_server_options *options)
-{
+static struct http_server *server_new(const struct http_server_options *options) {
     struct http_server *s = rt_alloc(sizeof *s);
     s->context = options->context;
     s->snapshot_free = options->snapshot_free;
@@ -207,8 +189,7 @@ static struct http_server *server_new(const struct http_server_options *options)
     return s;
 }
 
-static bool prepare(struct http_server *s, const struct http_server_options *options, struct err *err)
-{
+static bool prepare(struct http_server *s, const struct http_server_options *options, struct err *err) {
     s->mailbox = http_mailbox_new(options->mailbox_max ? options->mailbox_max : MAILBOX_MAX_DEFAULT, err);
     if (!s->mailbox)
         return false;
@@ -229,8 +210,7 @@ static bool prepare(struct http_server *s, const struct http_server_options *opt
 }
 
 /* Signals belong to the loop thread; SIGPIPE of a closed client stays blocked here and does no harm. */
-static int start_thread(struct http_server *s)
-{
+static int start_thread(struct http_server *s) {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -241,8 +221,7 @@ static int start_thread(struct http_server *s)
     return problem;
 }
 
-bool http_server_start(const struct http_server_options *options, struct http_server **out, struct err *err)
-{
+bool http_server_start(const struct http_server_options *options, struct http_server **out, struct err *err) {
     event_set_log_callback(libevent_says);
     struct http_server *s = server_new(options);
     int problem = 0;
@@ -254,8 +233,7 @@ bool http_server_start(const struct http_server_options *options, struct http_se
     return true;
 }
 
-void http_server_stop(struct http_server *s)
-{
+void http_server_stop(struct http_server *s) {
     if (!s)
         return;
     pthread_mutex_lock(&s->lock);

@@ -7,23 +7,20 @@
 #include <stdio.h>
 #include <time.h>
 
-static void store_ctx_free(X509_STORE_CTX **ctx)
-{
+static void store_ctx_free(X509_STORE_CTX **ctx) {
     X509_STORE_CTX_free(*ctx);
 }
 
 /* OpenSSL's newest reason with the file and the cure. Leaves this thread's queue empty, else the next reader of the
  * queue would see our errors as its own. */
-static bool refused_by_openssl(struct err *err, const char *what, const char *path, const char *cure)
-{
+static bool refused_by_openssl(struct err *err, const char *what, const char *path, const char *cure) {
     const char *reason = ERR_reason_error_string(ERR_peek_last_error());
     err_set(err, ERR_INVALID, "%s %s: %s; %s", what, path, reason ? reason : "not usable", cure);
     ERR_clear_error();
     return false;
 }
 
-static bool readable(const char *what, const char *path, struct err *err)
-{
+static bool readable(const char *what, const char *path, struct err *err) {
     if (path[0] == '\0')
         return err_set(err, ERR_INVALID, "%s: no file is configured", what);
     FILE *file = fopen(path, "re");
@@ -34,14 +31,12 @@ static bool readable(const char *what, const char *path, struct err *err)
 }
 
 /* Without this OpenSSL would ask for the passphrase of an encrypted key on the terminal. */
-static int no_passphrase(char *to, int size, int writing, void *context)
-{
+static int no_passphrase(char *to, int size, int writing, void *context) {
     (void)to, (void)size, (void)writing, (void)context;
     return -1;
 }
 
-static bool load_files(SSL_CTX *context, const struct tls_files *files, struct err *err)
-{
+static bool load_files(SSL_CTX *context, const struct tls_files *files, struct err *err) {
     if (!readable("CA file", files->ca, err) || !readable("certificate", files->certificate, err) ||
         !readable("private key", files->key, err))
         return false;
@@ -60,8 +55,7 @@ static bool load_files(SSL_CTX *context, const struct tls_files *files, struct e
 
 /* Builds the chain from our certificate to the CA; 0 on success, else the X509_V_ERR_ code. `flags` as in
  * X509_VERIFY_PARAM_set_flags. */
-static int chain_build(SSL_CTX *context, unsigned long flags, X509_STORE_CTX *ctx)
-{
+static int chain_build(SSL_CTX *context, unsigned long flags, X509_STORE_CTX *ctx) {
     STACK_OF(X509) *extra = NULL;
     SSL_CTX_get_extra_chain_certs(context, &extra);
     if (X509_STORE_CTX_init(ctx, SSL_CTX_get_cert_store(context), SSL_CTX_get0_certificate(context), extra) != 1)
@@ -70,8 +64,7 @@ static int chain_build(SSL_CTX *context, unsigned long flags, X509_STORE_CTX *ct
     return X509_verify_cert(ctx) == 1 ? X509_V_OK : X509_STORE_CTX_get_error(ctx);
 }
 
-static bool chain_check(SSL_CTX *context, const struct tls_files *files, struct err *err)
-{
+static bool chain_check(SSL_CTX *context, const struct tls_files *files, struct err *err) {
     __attribute__((cleanup(store_ctx_free))) X509_STORE_CTX *ctx = X509_STORE_CTX_new();
     int problem = ctx ? chain_build(context, 0, ctx) : X509_V_ERR_OUT_OF_MEM;
     ERR_clear_error();
@@ -84,8 +77,7 @@ static bool chain_check(SSL_CTX *context, const struct tls_files *files, struct 
                    X509_verify_cert_error_string(problem), cure);
 }
 
-SSL_CTX *tls_context_load(const struct tls_files *files, struct err *err)
-{
+SSL_CTX *tls_context_load(const struct tls_files *files, struct err *err) {
     SSL_CTX *context = SSL_CTX_new(TLS_method());
     if (!context) {
         err_set(err, ERR_INTERNAL, "OpenSSL cannot make a TLS context");
@@ -97,22 +89,19 @@ SSL_CTX *tls_context_load(const struct tls_files *files, struct err *err)
     return NULL;
 }
 
-bool tls_check(const struct tls_files *files, struct err *err)
-{
+bool tls_check(const struct tls_files *files, struct err *err) {
     TLS_CONTEXT_AUTO SSL_CTX *context = tls_context_load(files, err);
     return context != NULL;
 }
 
-static int64_t not_after_wall_ms(const X509 *certificate)
-{
+static int64_t not_after_wall_ms(const X509 *certificate) {
     struct tm end;
     if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) != 1)
         return 0;
     return (int64_t)timegm(&end) * 1000;
 }
 
-int64_t tls_expiry_wall_ms(const struct tls_files *files)
-{
+int64_t tls_expiry_wall_ms(const struct tls_files *files) {
     TLS_CONTEXT_AUTO SSL_CTX *context = SSL_CTX_new(TLS_method());
     __attribute__((cleanup(store_ctx_free))) X509_STORE_CTX *ctx = X509_STORE_CTX_new();
     struct err ignored;

@@ -5,24 +5,20 @@
 #include <openssl/x509v3.h>
 #include <string.h>
 
-void tls_context_free_cleanup(SSL_CTX **context)
-{
+void tls_context_free_cleanup(SSL_CTX **context) {
     SSL_CTX_free(*context);
 }
 
 /* Sessions are never resumed: a resumed one would keep the certificate of its first handshake, and so outlive a
  * change of the CA. Daemons keep their connections, so full handshakes are rare. The id context is set all the same:
  * without it OpenSSL fails connections of clients that try. */
-static bool forbid_resumption(SSL_CTX *context)
-{
+static bool forbid_resumption(SSL_CTX *context) {
     static const unsigned char id[] = "pgregent";
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
     return SSL_CTX_set_num_tickets(context, 0) == 1 && SSL_CTX_set_session_id_context(context, id, sizeof id - 1) == 1;
 }
 
-static bool demand_client_certificates(SSL_CTX *context, const char *ca)
-{
+static bool demand_client_certificates(SSL_CTX *context, const char *ca) {
     STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(ca);
     if (!names)
         return false;
@@ -31,8 +27,7 @@ static bool demand_client_certificates(SSL_CTX *context, const char *ca)
     return true;
 }
 
-SSL_CTX *tls_context_server(const struct tls_files *files, bool client_certificates, struct err *err)
-{
+SSL_CTX *tls_context_server(const struct tls_files *files, bool client_certificates, struct err *err) {
     SSL_CTX *context = tls_context_load(files, err);
     if (!context)
         return NULL;
@@ -45,8 +40,7 @@ SSL_CTX *tls_context_server(const struct tls_files *files, bool client_certifica
     return NULL;
 }
 
-static bool copy_uri(const GENERAL_NAME *name, char *to, size_t size)
-{
+static bool copy_uri(const GENERAL_NAME *name, char *to, size_t size) {
     if (name->type != GEN_URI)
         return false;
     const ASN1_STRING *uri = name->d.uniformResourceIdentifier;
@@ -59,8 +53,7 @@ static bool copy_uri(const GENERAL_NAME *name, char *to, size_t size)
     return true;
 }
 
-void tls_peer_uri(const SSL *ssl, char *to, size_t size)
-{
+void tls_peer_uri(const SSL *ssl, char *to, size_t size) {
     to[0] = '\0';
     const X509 *certificate = SSL_get0_peer_certificate(ssl);
     if (!certificate)

@@ -27,13 +27,11 @@ struct issue {
     const char *passphrase; /* encrypts the key file */
 };
 
-static inline void authority_path(char to[512], const struct authority *a, const char *name, const char *suffix)
-{
+static inline void authority_path(char to[512], const struct authority *a, const char *name, const char *suffix) {
     snprintf(to, 512, "%s/%s.%s", a->dir, name, suffix);
 }
 
-static inline void authority_extend(X509 *certificate, X509 *issuer, int nid, const char *value)
-{
+static inline void authority_extend(X509 *certificate, X509 *issuer, int nid, const char *value) {
     X509V3_CTX ctx;
     X509V3_set_ctx(&ctx, issuer, certificate, NULL, NULL, 0);
     X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, &ctx, nid, value);
@@ -41,8 +39,7 @@ static inline void authority_extend(X509 *certificate, X509 *issuer, int nid, co
     X509_EXTENSION_free(extension);
 }
 
-static inline X509 *authority_sign(const struct authority *a, EVP_PKEY *key, const struct issue *what)
-{
+static inline X509 *authority_sign(const struct authority *a, EVP_PKEY *key, const struct issue *what) {
     static long serial = 1;
     X509 *certificate = X509_new();
     X509 *issuer = a->certificate ? a->certificate : certificate;
@@ -62,8 +59,7 @@ static inline X509 *authority_sign(const struct authority *a, EVP_PKEY *key, con
     return certificate;
 }
 
-static inline void authority_write(const struct authority *a, const struct issue *what, X509 *certificate, EVP_PKEY *key)
-{
+static inline void authority_write(const struct authority *a, const struct issue *what, X509 *certificate, EVP_PKEY *key) {
     char path[512];
     authority_path(path, a, what->name, "crt");
     FILE *file = fopen(path, "w");
@@ -77,8 +73,7 @@ static inline void authority_write(const struct authority *a, const struct issue
 }
 
 /* Also writes DIR/NAME.crt, the CA file of everybody. */
-static inline struct authority authority_new(const char *dir, const struct issue *what)
-{
+static inline struct authority authority_new(const char *dir, const struct issue *what) {
     struct authority a = {.dir = dir, .name = what->name, .key = EVP_EC_gen("P-256")};
     X509 *certificate = authority_sign(&a, a.key, what);
     a.certificate = certificate;
@@ -87,8 +82,7 @@ static inline struct authority authority_new(const char *dir, const struct issue
 }
 
 /* Writes DIR/NAME.crt and DIR/NAME.key and returns the three paths. */
-static inline struct tls_files authority_issue(const struct authority *a, const struct issue *what)
-{
+static inline struct tls_files authority_issue(const struct authority *a, const struct issue *what) {
     struct tls_files files;
     EVP_PKEY *key = EVP_EC_gen("P-256");
     X509 *certificate = authority_sign(a, key, what);
@@ -101,14 +95,12 @@ static inline struct tls_files authority_issue(const struct authority *a, const 
     return files;
 }
 
-static inline void authority_free(struct authority *a)
-{
+static inline void authority_free(struct authority *a) {
     X509_free(a->certificate);
     EVP_PKEY_free(a->key);
 }
 
-static inline char *temporary_directory(void)
-{
+static inline char *temporary_directory(void) {
     char pattern[] = "/tmp/pgregent-test-XXXXXX";
     char *dir = mkdtemp(pattern);
     assert(dir);

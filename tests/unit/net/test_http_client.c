@@ -6,23 +6,20 @@
 
 static struct http_client *client;
 
-static int setup(void **state)
-{
+static int setup(void **state) {
     (void)state;
     client = client_with(NULL);
     return 0;
 }
 
-static int teardown(void **state)
-{
+static int teardown(void **state) {
     (void)state;
     http_client_free(client);
     return 0;
 }
 
 /* A listening socket nobody serves: the kernel completes `backlog` + 1 connections. */
-static int deaf_server(int backlog, char url[64])
-{
+static int deaf_server(int backlog, char url[64]) {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof address;
@@ -33,13 +30,11 @@ static int deaf_server(int backlog, char url[64])
     return fd;
 }
 
-static int port_of(const char *url)
-{
+static int port_of(const char *url) {
     return (int)strtol(strrchr(url, ':') + 1, NULL, 10);
 }
 
-static struct got ask_for(const struct http_request *what)
-{
+static struct got ask_for(const struct http_request *what) {
     struct got got = {0};
     http_client_start(client, what, on_answer, &got);
     await(client, &got);
@@ -48,8 +43,7 @@ static struct got ask_for(const struct http_request *what)
 
 /* ---- what went wrong ---- */
 
-static void a_closed_port_is_unreachable(void **state)
-{
+static void a_closed_port_is_unreachable(void **state) {
     (void)state;
     char url[64];
     close(deaf_server(1, url));
@@ -59,8 +53,7 @@ static void a_closed_port_is_unreachable(void **state)
     assert_int_equal(got.status, 0);
 }
 
-static void a_connect_that_takes_too_long_sent_nothing(void **state)
-{
+static void a_connect_that_takes_too_long_sent_nothing(void **state) {
     (void)state;
     char url[64];
     int server = deaf_server(0, url);
@@ -73,8 +66,7 @@ static void a_connect_that_takes_too_long_sent_nothing(void **state)
     close(server);
 }
 
-static void no_answer_in_time_is_an_unknown_outcome(void **state)
-{
+static void no_answer_in_time_is_an_unknown_outcome(void **state) {
     (void)state;
     char url[64];
     int server = deaf_server(4, url);
@@ -83,8 +75,7 @@ static void no_answer_in_time_is_an_unknown_outcome(void **state)
     close(server);
 }
 
-static void a_connection_lost_after_the_request_is_an_unknown_outcome(void **state)
-{
+static void a_connection_lost_after_the_request_is_an_unknown_outcome(void **state) {
     (void)state;
     char url[64];
     int server = deaf_server(4, url);
@@ -101,8 +92,7 @@ static void a_connection_lost_after_the_request_is_an_unknown_outcome(void **sta
     close(server);
 }
 
-static void an_answer_beyond_the_bound_is_a_limit(void **state)
-{
+static void an_answer_beyond_the_bound_is_a_limit(void **state) {
     (void)state;
     struct http_server *s = serve_with((struct http_server_options){0}, NULL);
     publish(s, "twelve bytes");
@@ -113,8 +103,7 @@ static void an_answer_beyond_the_bound_is_a_limit(void **state)
     http_server_stop(s);
 }
 
-static void what_cannot_be_started_is_told_by_the_callback(void **state)
-{
+static void what_cannot_be_started_is_told_by_the_callback(void **state) {
     (void)state;
     struct got got = {0};
     http_client_start(client, &(struct http_request){.method = "GET", .url = "http://127.0.0.1:1/"}, on_answer, &got);
@@ -125,8 +114,7 @@ static void what_cannot_be_started_is_told_by_the_callback(void **state)
     assert_error(ask(client, "GET", "http://[::1/", NULL), ERR_INVALID, "http://[::1/");
 }
 
-static void proxies_of_the_environment_are_ignored(void **state)
-{
+static void proxies_of_the_environment_are_ignored(void **state) {
     (void)state;
     setenv("http_proxy", "http://127.0.0.1:1", 1);
     struct http_server *s = serve_with((struct http_server_options){0}, NULL);
@@ -137,8 +125,7 @@ static void proxies_of_the_environment_are_ignored(void **state)
 
 /* ---- the loop ---- */
 
-static void connections_are_reused(void **state)
-{
+static void connections_are_reused(void **state) {
     (void)state;
     struct http_server *s = serve_with((struct http_server_options){.connections_max = 1}, NULL);
     for (int i = 0; i < 5; i++) /* a second connection would be refused */
@@ -153,8 +140,7 @@ struct chain {
     int left;
 };
 
-static void next_of_chain(void *context, const struct http_answer *answer)
-{
+static void next_of_chain(void *context, const struct http_answer *answer) {
     struct chain *chain = context;
     assert_int_equal(answer->status, 200);
     if (chain->to_cancel)
@@ -167,8 +153,7 @@ static void next_of_chain(void *context, const struct http_answer *answer)
         http_client_start(client, &what, on_answer, &chain->last);
 }
 
-static void callbacks_may_start_and_cancel(void **state)
-{
+static void callbacks_may_start_and_cancel(void **state) {
     (void)state;
     struct http_server *s = serve_with((struct http_server_options){0}, NULL);
     struct chain chain = {.server = s, .left = 3};
@@ -185,8 +170,7 @@ static void callbacks_may_start_and_cancel(void **state)
     http_server_stop(s);
 }
 
-static void freeing_the_client_ends_requests_without_callbacks(void **state)
-{
+static void freeing_the_client_ends_requests_without_callbacks(void **state) {
     (void)state;
     struct http_server *s = serve_with((struct http_server_options){0}, NULL);
     struct http_client *c = client_with(NULL);
@@ -198,8 +182,7 @@ static void freeing_the_client_ends_requests_without_callbacks(void **state)
     http_server_stop(s);
 }
 
-static void the_wait_reports_the_owners_descriptors(void **state)
-{
+static void the_wait_reports_the_owners_descriptors(void **state) {
     (void)state;
     int ready[2], silent[2], closed[2];
     assert_int_equal(pipe2(ready, O_CLOEXEC) | pipe2(silent, O_CLOEXEC) | pipe2(closed, O_CLOEXEC), 0);
@@ -225,8 +208,7 @@ static void the_wait_reports_the_owners_descriptors(void **state)
     close(ready[0]), close(ready[1]), close(silent[0]), close(silent[1]), close(closed[0]);
 }
 
-static void a_run_is_one_exchange_to_its_end(void **state)
-{
+static void a_run_is_one_exchange_to_its_end(void **state) {
     (void)state;
     struct http_server *s = serve_with((struct http_server_options){0}, NULL);
     STRBUF body = {0};
@@ -243,16 +225,14 @@ static void a_run_is_one_exchange_to_its_end(void **state)
     http_server_stop(s);
 }
 
-static void a_client_keeps_the_process_from_dying_of_sigpipe(void **state)
-{
+static void a_client_keeps_the_process_from_dying_of_sigpipe(void **state) {
     (void)state;
     struct sigaction action;
     assert_int_equal(sigaction(SIGPIPE, NULL, &action), 0);
     assert_ptr_equal(action.sa_handler, SIG_IGN);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_closed_port_is_unreachable),
         cmocka_unit_test(a_connect_that_takes_too_long_sent_nothing),

@@ -11,13 +11,11 @@ static atomic_bool over;
 static atomic_int answered, strange;
 static struct http_server *server;
 
-static unsigned draw(unsigned *seed, unsigned below)
-{
+static unsigned draw(unsigned *seed, unsigned below) {
     return (unsigned)rand_r(seed) % below;
 }
 
-static void note(void *context, const struct http_answer *answer)
-{
+static void note(void *context, const struct http_answer *answer) {
     --*(int *)context;
     answered++;
     int s = answer->status;
@@ -25,8 +23,7 @@ static void note(void *context, const struct http_answer *answer)
         strange++;
 }
 
-static void start_some_request(struct http_client *c, unsigned *seed, int *running)
-{
+static void start_some_request(struct http_client *c, unsigned *seed, int *running) {
     char path[64], url[128];
     const char *method = "GET";
     switch (draw(seed, 4)) {
@@ -44,8 +41,7 @@ static void start_some_request(struct http_client *c, unsigned *seed, int *runni
         http_client_cancel(c, id);
 }
 
-static void *be_a_client(void *context)
-{
+static void *be_a_client(void *context) {
     unsigned seed = *(unsigned *)context;
     while (!over) {
         struct http_client *c = client_with(NULL);
@@ -62,8 +58,7 @@ static void *be_a_client(void *context)
 }
 
 /* Publishes, takes letters and answers each after a random number of turns. */
-static void be_the_loop(unsigned seed)
-{
+static void be_the_loop(unsigned seed) {
     struct http_letter *kept[8] = {0};
     int64_t end = clock_boot_ms() + RUN_MS;
     while (clock_boot_ms() < end) {
@@ -81,8 +76,7 @@ static void be_the_loop(unsigned seed)
             answer_text(server, kept[i], 200, "done");
 }
 
-static void nothing_is_lost_when_everything_happens_at_once(void **state)
-{
+static void nothing_is_lost_when_everything_happens_at_once(void **state) {
     (void)state;
     server = serve_with((struct http_server_options){.mailbox_max = 4, .io_timeout_ms = 200}, NULL);
     pthread_t clients[CLIENTS];
@@ -101,8 +95,7 @@ static void nothing_is_lost_when_everything_happens_at_once(void **state)
     assert_in_range(answered, 50, 1000000);
 }
 
-static void a_server_may_stop_at_any_moment(void **state)
-{
+static void a_server_may_stop_at_any_moment(void **state) {
     (void)state;
     struct http_client *c = client_with(NULL);
     for (int i = 0; i < 60; i++) {
@@ -125,8 +118,7 @@ static void a_server_may_stop_at_any_moment(void **state)
     assert_int_equal(snapshots_alive, 0);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_lost_when_everything_happens_at_once),
         cmocka_unit_test(a_server_may_stop_at_any_moment),

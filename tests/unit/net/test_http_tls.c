@@ -8,8 +8,7 @@ static char *dir;
 static struct authority ca, stranger;
 static struct tls_files server_files, client_files;
 
-static int setup(void **state)
-{
+static int setup(void **state) {
     (void)state;
     dir = temporary_directory();
     ca = authority_new(dir, &(struct issue){.name = "ca"});
@@ -20,8 +19,7 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
+static int teardown(void **state) {
     (void)state;
     authority_free(&ca);
     authority_free(&stranger);
@@ -31,15 +29,13 @@ static int teardown(void **state)
     return gone ? 0 : -1;
 }
 
-static void append_file(struct strbuf *to, const char *path)
-{
+static void append_file(struct strbuf *to, const char *path) {
     struct err err;
     assert_true(file_read(path, 1 << 20, to, &err));
 }
 
 /* Makes a CA file of both authorities, for a node whose CA is being changed. */
-static void trust_both(struct tls_files *files)
-{
+static void trust_both(struct tls_files *files) {
     STRBUF both = {0};
     char path[512];
     struct err err;
@@ -51,8 +47,7 @@ static void trust_both(struct tls_files *files)
     assert_true(file_write(files->ca, both.at, both.len, 0644, &err));
 }
 
-static struct got ask_over(const struct tls_files *files, struct http_server *s)
-{
+static struct got ask_over(const struct tls_files *files, struct http_server *s) {
     struct http_client *c = client_with(files);
     struct got got = ask(c, "GET", url_of(s, "https", "/who"), NULL);
     http_client_free(c);
@@ -61,16 +56,14 @@ static struct got ask_over(const struct tls_files *files, struct http_server *s)
 
 /* ---- let in ---- */
 
-static void both_sides_know_each_other(void **state)
-{
+static void both_sides_know_each_other(void **state) {
     (void)state;
     struct http_server *s = serve_with((struct http_server_options){0}, &server_files);
     assert_answer(ask_over(&client_files, s), 200, "127.0.0.1 pgregent:site/fra");
     http_server_stop(s);
 }
 
-static void a_certificate_without_uri_or_with_an_endless_one_has_no_identity(void **state)
-{
+static void a_certificate_without_uri_or_with_an_endless_one_has_no_identity(void **state) {
     (void)state;
     struct http_server *s = serve_with((struct http_server_options){0}, &server_files);
     struct tls_files files = authority_issue(&ca, &(struct issue){.name = "nobody", .alt_names = "DNS:x"});
@@ -82,8 +75,7 @@ static void a_certificate_without_uri_or_with_an_endless_one_has_no_identity(voi
     http_server_stop(s);
 }
 
-static void holds_and_letters_work_over_tls(void **state)
-{
+static void holds_and_letters_work_over_tls(void **state) {
     (void)state;
     struct http_server *s = serve_with((struct http_server_options){0}, &server_files);
     struct http_client *c = client_with(&client_files);
@@ -105,8 +97,7 @@ static void holds_and_letters_work_over_tls(void **state)
 
 /* ---- kept out ---- */
 
-static void a_client_of_another_ca_is_refused_and_told(void **state)
-{
+static void a_client_of_another_ca_is_refused_and_told(void **state) {
     (void)state;
     struct http_server *s = serve_with((struct http_server_options){0}, &server_files);
     struct tls_files files = authority_issue(&stranger, &(struct issue){.name = "intruder"});
@@ -123,8 +114,7 @@ static void a_client_of_another_ca_is_refused_and_told(void **state)
     http_server_stop(s);
 }
 
-static void a_server_of_another_ca_is_refused_by_us(void **state)
-{
+static void a_server_of_another_ca_is_refused_by_us(void **state) {
     (void)state;
     struct tls_files files = authority_issue(&stranger, &(struct issue){.name = "fake", .alt_names = "IP:127.0.0.1"});
     struct http_server *s = serve_with((struct http_server_options){0}, &files);
@@ -132,8 +122,7 @@ static void a_server_of_another_ca_is_refused_by_us(void **state)
     http_server_stop(s);
 }
 
-static void a_server_whose_certificate_names_another_address_is_refused(void **state)
-{
+static void a_server_whose_certificate_names_another_address_is_refused(void **state) {
     (void)state;
     struct tls_files files = authority_issue(&ca, &(struct issue){.name = "elsewhere", .alt_names = "IP:127.0.0.2"});
     struct http_server *s = serve_with((struct http_server_options){0}, &files);
@@ -143,8 +132,7 @@ static void a_server_whose_certificate_names_another_address_is_refused(void **s
 
 /* One request over OpenSSL itself; the answer's beginning in `answer`, false if there is none. A session given is
  * offered for resumption, and replaced by the one of this connection. */
-static bool ask_raw(SSL_CTX *context, int port, SSL_SESSION **session, char *answer, int size)
-{
+static bool ask_raw(SSL_CTX *context, int port, SSL_SESSION **session, char *answer, int size) {
     int fd = raw_connect(port);
     SSL *ssl = SSL_new(context);
     SSL_set_fd(ssl, fd);
@@ -159,13 +147,13 @@ static bool ask_raw(SSL_CTX *context, int port, SSL_SESSION **session, char *ans
         SSL_SESSION_free(*session);
         *session = SSL_get1_session(ssl);
     }
+    SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN); /* else OpenSSL spoils the session */
     SSL_free(ssl);
     close(fd);
     return n > 0;
 }
 
-static SSL_CTX *raw_context(const struct tls_files *files, int version)
-{
+static SSL_CTX *raw_context(const struct tls_files *files, int version) {
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
     SSL_CTX_set_max_proto_version(context, version);
     if (files) {
@@ -175,8 +163,7 @@ static SSL_CTX *raw_context(const struct tls_files *files, int version)
     return context;
 }
 
-static void a_client_without_certificate_is_refused(void **state)
-{
+static void a_client_without_certificate_is_refused(void **state) {
     (void)state;
     struct http_server *s = serve_with((struct http_server_options){0}, &server_files);
     SSL_CTX *context = raw_context(NULL, TLS1_3_VERSION);
@@ -186,8 +173,7 @@ static void a_client_without_certificate_is_refused(void **state)
     http_server_stop(s);
 }
 
-static void tls_12_is_refused(void **state)
-{
+static void tls_12_is_refused(void **state) {
     (void)state;
     struct http_server *s = serve_with((struct http_server_options){0}, &server_files);
     char answer[1024];
@@ -199,8 +185,7 @@ static void tls_12_is_refused(void **state)
     http_server_stop(s);
 }
 
-static void a_client_that_would_resume_is_served_each_time(void **state)
-{
+static void a_client_that_would_resume_is_served_each_time(void **state) {
     (void)state;
     struct http_server *s = serve_with((struct http_server_options){0}, &server_files);
     SSL_CTX *context = raw_context(&client_files, TLS1_3_VERSION);
@@ -217,8 +202,7 @@ static void a_client_that_would_resume_is_served_each_time(void **state)
     http_server_stop(s);
 }
 
-static void plain_text_on_the_tls_port_gets_no_http(void **state)
-{
+static void plain_text_on_the_tls_port_gets_no_http(void **state) {
     (void)state;
     struct http_server *s = serve_with((struct http_server_options){0}, &server_files);
     int fd = raw_connect(http_server_port(s, 0));
@@ -228,16 +212,14 @@ static void plain_text_on_the_tls_port_gets_no_http(void **state)
     http_server_stop(s);
 }
 
-static void tls_on_the_plain_port_says_so(void **state)
-{
+static void tls_on_the_plain_port_says_so(void **state) {
     (void)state;
     struct http_server *s = serve_with((struct http_server_options){0}, NULL);
     assert_error(ask_over(&client_files, s), ERR_EXTERNAL, "does not speak TLS");
     http_server_stop(s);
 }
 
-static void half_a_handshake_is_cut(void **state)
-{
+static void half_a_handshake_is_cut(void **state) {
     (void)state;
     struct http_server *s = serve_with((struct http_server_options){.io_timeout_ms = 300}, &server_files);
     int fd = raw_connect(http_server_port(s, 0));
@@ -249,8 +231,7 @@ static void half_a_handshake_is_cut(void **state)
     http_server_stop(s);
 }
 
-static void a_client_with_certificates_never_speaks_plain_http(void **state)
-{
+static void a_client_with_certificates_never_speaks_plain_http(void **state) {
     (void)state;
     struct http_server *s = serve_with((struct http_server_options){0}, NULL);
     struct http_client *c = client_with(&client_files);
@@ -261,8 +242,7 @@ static void a_client_with_certificates_never_speaks_plain_http(void **state)
 
 /* ---- change of certificates ---- */
 
-static void a_new_ca_counts_for_the_next_connection(void **state)
-{
+static void a_new_ca_counts_for_the_next_connection(void **state) {
     (void)state;
     struct tls_files mutable = authority_issue(&ca, &(struct issue){.name = "mutable", .alt_names = "IP:127.0.0.1"});
     struct http_server *s = serve_with((struct http_server_options){0}, &mutable);
@@ -293,8 +273,7 @@ static void a_new_ca_counts_for_the_next_connection(void **state)
     http_server_stop(s);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_sides_know_each_other),
         cmocka_unit_test(a_certificate_without_uri_or_with_an_endless_one_has_no_identity),

@@ -11,8 +11,7 @@
 static char *dir;
 static struct authority ca, stranger;
 
-static int setup(void **state)
-{
+static int setup(void **state) {
     (void)state;
     dir = temporary_directory();
     ca = authority_new(dir, &(struct issue){.name = "ca", .until_s = 100 * DAY_S});
@@ -20,8 +19,7 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
+static int teardown(void **state) {
     (void)state;
     authority_free(&ca);
     authority_free(&stranger);
@@ -31,16 +29,14 @@ static int teardown(void **state)
     return gone ? 0 : -1;
 }
 
-static void assert_refused(const struct tls_files *files, const char *file, const char *reason)
-{
+static void assert_refused(const struct tls_files *files, const char *file, const char *reason) {
     struct err err = {0};
     assert_false(tls_check(files, &err));
     if (!strstr(err.text, file) || !strstr(err.text, reason))
         fail_msg("expected '%s' and '%s' in: %s", file, reason, err.text);
 }
 
-static void files_that_belong_together_pass(void **state)
-{
+static void files_that_belong_together_pass(void **state) {
     (void)state;
     struct tls_files files = authority_issue(&ca, &(struct issue){.name = "good"});
     struct err err = {0};
@@ -48,8 +44,7 @@ static void files_that_belong_together_pass(void **state)
         fail_msg("%s", err.text);
 }
 
-static void a_missing_file_is_named(void **state)
-{
+static void a_missing_file_is_named(void **state) {
     (void)state;
     struct tls_files files = authority_issue(&ca, &(struct issue){.name = "lost"});
     unlink(files.key);
@@ -60,8 +55,7 @@ static void a_missing_file_is_named(void **state)
     assert_refused(&files, "CA file", "no file is configured");
 }
 
-static void a_file_that_is_no_pem_is_named(void **state)
-{
+static void a_file_that_is_no_pem_is_named(void **state) {
     (void)state;
     struct tls_files files = authority_issue(&ca, &(struct issue){.name = "garbage"});
     struct err err;
@@ -69,8 +63,7 @@ static void a_file_that_is_no_pem_is_named(void **state)
     assert_refused(&files, files.certificate, "it must hold this node's certificate");
 }
 
-static void the_key_of_another_certificate_is_refused(void **state)
-{
+static void the_key_of_another_certificate_is_refused(void **state) {
     (void)state;
     struct tls_files files = authority_issue(&ca, &(struct issue){.name = "mine"});
     struct tls_files other = authority_issue(&ca, &(struct issue){.name = "yours"});
@@ -78,44 +71,38 @@ static void the_key_of_another_certificate_is_refused(void **state)
     assert_refused(&files, "yours.key", "key values mismatch");
 }
 
-static void an_encrypted_key_is_refused_without_asking_on_the_terminal(void **state)
-{
+static void an_encrypted_key_is_refused_without_asking_on_the_terminal(void **state) {
     (void)state;
     struct tls_files files = authority_issue(&ca, &(struct issue){.name = "locked", .passphrase = "secret"});
     assert_refused(&files, "locked.key", "unencrypted");
 }
 
-static void a_certificate_of_another_ca_is_refused(void **state)
-{
+static void a_certificate_of_another_ca_is_refused(void **state) {
     (void)state;
     struct tls_files files = authority_issue(&stranger, &(struct issue){.name = "foreign"});
     authority_path(files.ca, &ca, "ca", "crt");
     assert_refused(&files, "foreign.crt", "have it signed by this CA");
 }
 
-static void an_expired_certificate_is_refused(void **state)
-{
+static void an_expired_certificate_is_refused(void **state) {
     (void)state;
     struct tls_files files = authority_issue(&ca, &(struct issue){.name = "old", .from_s = -2 * DAY_S, .until_s = -DAY_S});
     assert_refused(&files, "old.crt", "expired");
     assert_refused(&files, "old.crt", "renew it");
 }
 
-static void a_certificate_of_tomorrow_points_to_the_clock(void **state)
-{
+static void a_certificate_of_tomorrow_points_to_the_clock(void **state) {
     (void)state;
     struct tls_files files = authority_issue(&ca, &(struct issue){.name = "early", .from_s = DAY_S});
     assert_refused(&files, "early.crt", "check the clock");
 }
 
-static void assert_days(int64_t wall_ms, long days)
-{
+static void assert_days(int64_t wall_ms, long days) {
     int64_t off_ms = wall_ms - (clock_wall_ms() + days * DAY_S * 1000);
     assert_in_range(off_ms + 60000, 0, 120000);
 }
 
-static void the_earliest_end_counts(void **state)
-{
+static void the_earliest_end_counts(void **state) {
     (void)state;
     struct tls_files files = authority_issue(&ca, &(struct issue){.name = "month", .until_s = 30 * DAY_S});
     assert_days(tls_expiry_wall_ms(&files), 30);
@@ -127,8 +114,7 @@ static void the_earliest_end_counts(void **state)
     assert_int_equal(tls_expiry_wall_ms(&files), 0);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(files_that_belong_together_pass),
         cmocka_unit_test(a_missing_file_is_named),
