@@ -106,6 +106,45 @@ $(TOOLS): $(BUILD)/tests/tools/%: $(BUILD)/obj/tests/tools/%.o
 tools: $(TOOLS)
 unit: $(UNIT)
 
+# ---- what people type ----
+
+.PHONY: help deps demo demo-stop check test test-long install
+help:
+	@echo 'make            builds the programs into $(BUILD)/bin'
+	@echo 'make deps       installs missing Debian packages'
+	@echo 'make demo       two sites of two members on this machine, and a switchover under load (DEMO_DIR, DEMO_PORT_BASE)'
+	@echo 'make demo-stop  stops the demo; DEMO_WIPE=1 removes its data'
+	@echo 'make check      the fast tests'
+	@echo 'make test       all tests, with a sample of the long sweeps; make test-long: all of these'
+	@echo 'make unit       builds the unit tests; one runs as $(BUILD)/tests/unit/LAYER/test_NAME'
+	@echo 'make install    DESTDIR and PREFIX are honoured'
+	@echo 'make clean      variables: CC=clang, SAN=address,undefined (with a BUILD= of its own)'
+
+deps:
+	@tests/lab/deps.sh
+
+# in makes of their own: what deps installs is looked for when the Makefile is read
+demo:
+	@$(MAKE) -s deps
+	@$(MAKE) -s all tools
+	@BIN=$(BUILD)/bin TOOLS=$(BUILD)/tests/tools tests/lab/demo.sh start
+demo-stop:
+	@BIN=$(BUILD)/bin tests/lab/demo.sh stop
+
+check:
+	@$(MAKE) -s all unit tools
+	@BUILD=$(BUILD) tests/run.sh check
+test test-long:
+	@tests/lab/deps.sh --test
+	@$(MAKE) -s all unit tools
+	@BUILD=$(BUILD) tests/run.sh $(if $(filter %-long,$@),long,test)
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/pgregent/examples
+	install -m 755 $(BINS) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(wildcard docs/*.md) LICENSE $(DESTDIR)$(PREFIX)/share/doc/pgregent
+	install -m 644 $(wildcard examples/*.yaml) $(DESTDIR)$(PREFIX)/share/doc/pgregent/examples
+
 clean:
 	rm -rf $(BUILD)/bin $(BUILD)/lib $(BUILD)/obj $(BUILD)/tests
 
