@@ -156,6 +156,7 @@ struct uplink {
     int64_t seq;
     char last_report_key[HASH_TEXT_MAX]; /* of the content that counts as a change */
     int64_t relay_seen;
+    char order_seen[HASH_TEXT_MAX]; /* newest order that a poll brought, whatever became of it */
     bool reached;
     int64_t failed_since_ms;
     char last_error[256];

@@ -191,7 +191,11 @@ static void take_order(struct agent *a, const char *text, size_t len) {
     static struct order order; /* loop thread only; large */
     static struct proofs proofs;
     char hash[HASH_TEXT_MAX] = "";
-    if (!verify_order((struct bytes){text, len}, a->topology, &order, &proofs, hash, &err)) {
+    str_copy(a->uplink.order_seen, sizeof a->uplink.order_seen, "unreadable");
+    bool authentic = verify_order((struct bytes){text, len}, a->topology, &order, &proofs, hash, &err);
+    if (hash[0])
+        str_copy(a->uplink.order_seen, sizeof a->uplink.order_seen, hash);
+    if (!authentic) {
         log_warning("order refused", F_STR("order", hash), F_STR("reason", err.text));
         str_copy(a->uplink.refused_hash, sizeof a->uplink.refused_hash, hash);
         str_copy(a->uplink.refused_reason, sizeof a->uplink.refused_reason, err.text);
@@ -284,7 +288,7 @@ static void on_polled(void *context, const struct http_answer *answer) {
 
 static void send_poll(struct agent *a) {
     char path[512], url[640];
-    const char *order = a->candidate.present ? a->candidate.hash : a->records.has_order ? a->records.order_hash : "none";
+    const char *order = a->uplink.order_seen[0] ? a->uplink.order_seen : a->records.has_order ? a->records.order_hash : "none";
     snprintf(path, sizeof path, "/v1/orders?cluster=%s&site=%s&member=%s&order=%s&relay=%lld&topology=%s", a->config.cluster, a->config.site,
              a->config.member, order, (long long)a->uplink.relay_seen, a->topology->hash);
     coordinator_url(a, path, url, sizeof url);
