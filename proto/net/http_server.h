@@ -26,6 +26,7 @@ struct http_query {
     const void *query_parameters; /* use http_query_get */
 };
 const char *http_query_get(const struct http_query *q, const char *name); /* NULL when absent */
+const char *http_query_name(const struct http_query *q, size_t index);   /* name of the parameter at 0, 1, ...; NULL behind the last */
 
 enum http_verdict {
     HTTP_ANSWER, /* status, type and body are filled */
