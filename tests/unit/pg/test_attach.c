@@ -144,6 +144,31 @@ static void after_a_clean_switchover_the_old_primary_may_stream(void **state) {
     stream_from(b, a);
 }
 
+/* pg_control names the last restartpoint, which may be segments and a timeline behind what was received. */
+static void the_end_is_found_beyond_what_pg_control_knows(void **state) {
+    (void)state;
+    struct pg_server *a = primary("beyond-a"), *b = standby_of("beyond-b", a), *c = standby_of("beyond-c", a);
+    const struct pg_server *standbys[] = {b, c};
+    pg_server_exec(a, "insert into t select generate_series(1, 40000)");
+    stop_streamed(a, standbys, 2);
+    pg_server_promote(b);
+    pg_server_follow(c, b);
+    pg_server_exec(c, "select pg_reload_conf()");
+    pg_server_exec(b, "insert into t values (-1)");
+    lsn_t end = flushed(b);
+    pg_server_await_replay(c, end);
+    pg_server_crash(c);
+    struct pg_control control;
+    struct lineage theirs = lineage_of(b);
+    struct err err = {0};
+    assert_true(pg_control_read(c->data, &control, &err));
+    assert_int_equal(control.timeline, 1);
+    struct pg_attach_report report = check(c, &nothing_remembered, b, &theirs);
+    assert_int_equal(report.verdict, PG_ATTACH_OK);
+    assert_int_equal(report.local_timeline, 2);
+    assert_true(report.local_end >= end);
+}
+
 static void a_standby_past_the_fork_must_be_rewound(void **state) {
     (void)state;
     struct pg_server *a = primary("past-a"), *b = standby_of("past-b", a), *c = standby_of("past-c", a);
@@ -158,6 +183,12 @@ static void a_standby_past_the_fork_must_be_rewound(void **state) {
     pg_server_promote(b);
     expect(c, b, PG_ATTACH_REWIND, "past the fork");
     expect(a, b, PG_ATTACH_REWIND, "past the fork"); /* crashed, never shut down */
+    /* a history file alone brings no WAL of that timeline */
+    char from[256], to[256];
+    snprintf(from, sizeof from, "%s/00000002.history", b->wal);
+    snprintf(to, sizeof to, "%s/00000002.history", c->wal);
+    pg_fixture_run((const char *const[]){"/bin/cp", from, to, NULL});
+    expect(c, b, PG_ATTACH_REWIND, "past the fork");
     /* the new primary has by far overtaken it: the position alone would not show it */
     pg_server_exec(b, "insert into t select generate_series(1, 20000)");
     expect(c, b, PG_ATTACH_REWIND, "past the fork");
@@ -315,7 +346,9 @@ static void a_lost_fingerprint_of_ours_cannot_be_proved_one_of_theirs_is_asked_f
     const struct pg_server *standbys[] = {b};
     stop_streamed(a, standbys, 1);
     pg_server_promote(b);
-    struct lineage theirs = lineage_of(b), mine = theirs, pinned = theirs;
+    struct lineage theirs = lineage_of(b), mine = theirs, pinned = theirs, none = theirs;
+    none.entries[1].fingerprint[0] = '\0';
+    str_copy(pinned.entries[1].fingerprint, LINEAGE_FINGERPRINT_MAX, "pinned:adopted");
     pg_server_follow(a, b);
     pg_server_start(a);
     for (int i = 0; i < 3; i++) { /* the segment with the record goes from A, and its pg_control is on timeline 2 */
@@ -325,6 +358,7 @@ static void a_lost_fingerprint_of_ours_cannot_be_proved_one_of_theirs_is_asked_f
         pg_server_exec(a, "checkpoint");
     }
     pg_server_stop(a);
+    assert_int_equal(check(a, &pinned, b, &pinned).verdict, PG_ATTACH_OK); /* what a person pinned is not overruled by WAL */
     char path[256];
     lsn_t begin = theirs.entries[1].begin;
     snprintf(path, sizeof path, "%s/00000002%08X%08X", a->wal, (unsigned)(begin >> 32), (unsigned)(begin & 0xFFFFFFFF) >> 20);
@@ -332,11 +366,8 @@ static void a_lost_fingerprint_of_ours_cannot_be_proved_one_of_theirs_is_asked_f
 
     assert_int_equal(check(a, &nothing_remembered, b, &theirs).verdict, PG_ATTACH_RECLONE);
     assert_int_equal(check(a, &mine, b, &theirs).verdict, PG_ATTACH_OK); /* remembered in the state directory */
-    str_copy(mine.entries[1].fingerprint, LINEAGE_FINGERPRINT_MAX, "pinned:adopted");
-    str_copy(pinned.entries[1].fingerprint, LINEAGE_FINGERPRINT_MAX, "pinned:adopted");
-    assert_int_equal(check(a, &mine, b, &pinned).verdict, PG_ATTACH_OK);
-    pinned.entries[1].fingerprint[0] = '\0';
-    expect_error(a, b, &pinned, ERR_REFUSED, "timeline 2 is not known");
+    assert_int_equal(check(a, &pinned, b, &pinned).verdict, PG_ATTACH_OK);
+    expect_error(a, b, &none, ERR_REFUSED, "timeline 2 is not known");
 }
 
 static void a_wrong_source_is_an_error_and_no_verdict(void **state) {
@@ -357,6 +388,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_standby_that_is_behind_may_stream),
         cmocka_unit_test(after_a_clean_switchover_the_old_primary_may_stream),
+        cmocka_unit_test(the_end_is_found_beyond_what_pg_control_knows),
         cmocka_unit_test(a_standby_past_the_fork_must_be_rewound),
         cmocka_unit_test(the_same_timeline_number_twice_is_two_histories),
         cmocka_unit_test(a_copy_that_wrote_on_the_same_timeline_is_found_by_its_bytes),

@@ -144,12 +144,15 @@ static void the_last_commit_carries_its_microsecond(void **state) {
     struct pg_server *s = busy_server("commit");
     lsn_t from = control_of(s).redo;
     pg_server_exec(s, "insert into t values (-1)");
-    const char *sql = "select (extract(epoch from timestamp) * 1000000)::bigint - 946684800000000 from pg_last_committed_xact()";
+    static const char *const sql = "select (extract(epoch from timestamp) * 1000000)::bigint - 946684800000000 from pg_last_committed_xact()";
     int64_t committed = strtoll(pg_server_query(s, sql), NULL, 10);
     struct pg_wal_end end = end_from(s, 1, from);
     assert_int_equal(end.last_commit.microseconds, committed);
     assert_int_equal(pg_wal_kind(&end.last_commit), PG_WAL_COMMIT_OR_ABORT);
 
+    /* applied changes carry their origin before the time */
+    pg_server_exec(s, "select pg_replication_origin_create('o'); select pg_replication_origin_session_setup('o'); insert into t values (-3)");
+    assert_int_equal(end_from(s, 1, from).last_commit.microseconds, strtoll(pg_server_query(s, sql), NULL, 10));
     pg_server_exec(s, "begin; insert into t values (-2); rollback"); /* an abort counts as well, and has a time too */
     pg_server_exec(s, "checkpoint");
     struct pg_wal_end later = end_from(s, 1, from);
@@ -177,33 +180,38 @@ static void a_receipt_names_the_end_that_the_standby_replays(void **state) {
     assert_int_equal(end_from(a, 1, control.redo).last.end, checkpoint.end);
 }
 
-/* Most ends are inside a page. Move the shutdown checkpoint until it ends exactly where a page does. */
+/* Stops `s` so that its shutdown checkpoint, `length` bytes with padding, ends where a page does. The server may write
+ * something of its own in between; the caller then tries again. */
+static struct pg_wal_record stop_near_boundary(struct pg_server *s, int64_t length) {
+    char sql[160];
+    pg_server_await(s, "select count(*) from pg_stat_replication where state = 'streaming'", "1");
+    for (int i = 0; i < 50; i++) {
+        lsn_t now = pg_server_lsn(s, "select pg_current_wal_insert_lsn()");
+        if (8192 - (int64_t)(now % 8192) == length) break;
+        int64_t room = 8192 - (int64_t)(now % 8192) - length - 56; /* 56: a message of three bytes */
+        if (room < 300) room += 8192 - 24;
+        snprintf(sql, sizeof sql, "select pg_logical_emit_message(false, 'p', repeat('x', %d))", (int)(room / 8 * 8) + 1);
+        pg_server_exec(s, sql);
+    }
+    pg_server_stop(s);
+    return record_at(s, 1, control_of(s).checkpoint);
+}
+
 static void at_a_page_boundary_the_end_is_the_boundary(void **state) {
     (void)state;
     struct pg_server *a = busy_server("boundary"), *b = pg_server_copy(&pg, "boundary2", a);
     pg_server_start(b);
     pg_server_await(a, "select count(*) from pg_stat_replication where state = 'streaming'", "1");
     pg_server_stop(a);
-    uint32_t checkpoint = record_at(a, 1, control_of(a).checkpoint).length + 6; /* 114, padded to 120 */
-    pg_server_start(a);
-    pg_server_exec(a, "checkpoint");
-    pg_server_await(a, "select count(*) from pg_stat_replication where state = 'streaming'", "1");
-    char sql[160];
-    for (int i = 0; i < 50; i++) { /* a transaction of the moment may come between, then it is tried again */
-        lsn_t now = pg_server_lsn(a, "select pg_current_wal_insert_lsn()");
-        int64_t room = 8192 - (int64_t)(now % 8192) - checkpoint - 56; /* 56: a message of three bytes */
-        if (room < 300) room += 8192 - 24;
-        snprintf(sql, sizeof sql, "select pg_logical_emit_message(false, 'p', repeat('x', %d))", (int)(room / 8 * 8) + 1);
-        pg_server_exec(a, sql);
-        now = pg_server_lsn(a, "select pg_current_wal_insert_lsn()");
-        if (8192 - (int64_t)(now % 8192) == checkpoint) break;
+    int64_t length = (record_at(a, 1, control_of(a).checkpoint).length + 7) / 8 * 8;
+    struct pg_wal_record last = {.end = 1};
+    for (int i = 0; i < 5 && last.end % 8192; i++) {
+        pg_server_start(a);
+        last = stop_near_boundary(a, length);
     }
-    pg_server_stop(a);
-    struct pg_wal_record last = record_at(a, 1, control_of(a).checkpoint);
-    print_message("shutdown checkpoint ends at %" PRIX64 "\n", last.end);
+    assert_int_equal(last.end % 8192, 0);
     pg_server_await_replay(b, last.end);
     assert_int_equal(pg_server_lsn(b, "select pg_last_wal_replay_lsn()"), last.end);
-    assert_int_equal(last.end % 8192, 0);
     pg_server_start(a);
     pg_server_exec(a, "insert into t values (1)");
     struct pg_wal_record next = record_at(a, 1, last.end);
@@ -265,6 +273,29 @@ static void flip_byte(const char *path, long at) {
     fseek(file, at, SEEK_SET);
     fputc(byte ^ 0x40, file);
     fclose(file);
+}
+
+/* What a recycled file holds behind the end may look like a record, checksum and all; only its place in the chain is wrong. */
+static void stale_bytes_behind_the_end_are_no_record(void **state) {
+    (void)state;
+    struct pg_server *s = busy_server("stale");
+    lsn_t from = control_of(s).redo;
+    char path[256];
+    pg_server_stop(s);
+    struct pg_wal_record last = record_at(s, 1, control_of(s).checkpoint), stale;
+    segment_path(s, 1, last.start, path);
+    FILE *file = fopen(path, "r+");
+    assert_non_null(file);
+    char bytes[8192];
+    assert_true(last.end % 8192 + last.length < 8192 && last.length <= sizeof bytes);
+    fseek(file, (long)(last.start & 0xFFFFF), SEEK_SET);
+    assert_int_equal(fread(bytes, 1, last.length, file), last.length);
+    fseek(file, (long)(last.end & 0xFFFFF), SEEK_SET);
+    assert_int_equal(fwrite(bytes, 1, last.length, file), last.length);
+    fclose(file);
+    stale = record_at(s, 1, last.end); /* asked for by position it passes */
+    assert_int_equal(stale.crc, last.crc);
+    assert_int_equal(end_from(s, 1, from).last.start, last.start);
 }
 
 static void damaged_missing_and_recycled_wal_is_no_record(void **state) {
@@ -414,6 +445,7 @@ int main(void) {
         cmocka_unit_test(at_a_page_boundary_the_end_is_the_boundary),
         cmocka_unit_test(after_a_crash_the_end_is_pg_waldumps_last_record),
         cmocka_unit_test(a_record_that_was_given_up_is_walked_past),
+        cmocka_unit_test(stale_bytes_behind_the_end_are_no_record),
         cmocka_unit_test(damaged_missing_and_recycled_wal_is_no_record),
         cmocka_unit_test(a_promotion_leaves_a_fingerprint),
         cmocka_unit_test(history_files_are_read_with_their_oddities),
