@@ -106,7 +106,7 @@ write_topology() {
 			initial_primary: ${sites[0]%%:*}
 			postgresql:
 			  version: 15
-			  parameters: {max_connections: 100, shared_buffers: 32MB, max_wal_size: 256MB, log_connections: "on"}
+			  parameters: {max_connections: 100, shared_buffers: 32MB, max_wal_size: 256MB, log_connections: "on", log_replication_commands: "on"}
 			  pg_hba: ["hostssl all all 127.0.0.1/32 scram-sha-256"]
 			local: {ttl: $ttl, stop_time: $stop_time}
 			protection: max_performance
