@@ -45,7 +45,7 @@ void topology_problem(const struct topology_check *c, const char *path, const ch
 void topology_warning(const struct topology_check *c, const char *path, const char *format, ...) {
     va_list args;
     va_start(args, format);
-    if (c->warnings) add_problem(c->warnings, c, path, format, args);
+    add_problem(c->warnings, c, path, format, args);
     va_end(args);
 }
 

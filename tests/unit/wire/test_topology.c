@@ -170,6 +170,38 @@ static void the_nearest_level_wins_and_the_others_shine_through(void **state) {
     assert_string_equal(fra->members[0].postgresql.parameters[1].value, "256MB");
 }
 
+static void a_level_that_says_less_keeps_the_rest_from_above(void **state) {
+    (void)state;
+    change("  version: 15", "  version: 14\n  data_dir: /data/orders");
+    change("  ttl: 10s", "  failsafe_mode: false\n  ttl: 20s");
+    change("  stop_time: 4s", "  stop_time: 3s");
+    change("maximum_lag_on_failover: 1MB", "maximum_lag_on_failover: 2MB");
+    change("  fra:\n    standby", "  fra:\n    local: {stop_time: 5s}\n    postgresql: {parameters: {work_mem: 8MB}}\n    standby");
+    change("        postgresql: {data_dir: /var/lib/postgresql/orders/fra-2}\n", "");
+    accepted();
+    const struct topology_site *ams = topology_site(t, "ams"), *fra = topology_site(t, "fra");
+    assert_int_equal(ams->local.stop_time_ms, 3000);
+    assert_int_equal(fra->local.stop_time_ms, 5000);
+    assert_int_equal(fra->local.ttl_ms, 20000);
+    assert_int_equal(fra->local.maximum_lag_on_failover, 2 << 20);
+    assert_false(fra->local.failsafe_mode);
+    assert_int_equal(fra->members[1].postgresql.version, 14);
+    assert_string_equal(fra->members[1].postgresql.data_dir, "/data/orders");
+    assert_string_equal(fra->members[1].postgresql.pg_hba[0], "hostssl all all 10.0.0.0/8 scram-sha-256");
+}
+
+static void parameters_over_all_levels_are_bounded(void **state) {
+    (void)state;
+    STRBUF many = {0};
+    strbuf_add(&many, "data_dir: /var/lib/postgresql/orders/fra-2, parameters: {");
+    for (int i = 0; i < PARAMETERS_MAX - 2; i++) strbuf_addf(&many, "%sp%d: 1", i ? ", " : "", i);
+    strbuf_add(&many, "}");
+    change("data_dir: /var/lib/postgresql/orders/fra-2", many.at);
+    accepted();
+    change("p0: 1", "one.more: 1, p0: 1");
+    refused("sites.fra.members.fra-2.postgresql: more than 96 parameters over all levels");
+}
+
 static void the_one_built_value_may_be_written_out(void **state) {
     (void)state;
     change("  # synchronous_mode: off", "  synchronous_mode: off");
@@ -240,6 +272,7 @@ static void failsafe_mode_is_warned_of_while_it_is_not_in_effect(void **state) {
     change("  # failsafe_mode: true", "  failsafe_mode: true");
     accepted();
     assert_int_equal(warnings->count, 1);
+    assert_int_equal(strncmp(written(warnings), "t.yaml:", 7), 0);
     assert_string_equal(warnings->at[0].path, "local.failsafe_mode");
     assert_string_equal(warnings->at[0].message, "not in effect yet: a primary that cannot reach its store stops before its lease ends");
 }
@@ -270,6 +303,8 @@ static void each_wrong_value_is_told_with_its_path(void **state) {
         {"\"10.0.2.11:5433\"", "10.0.2.11", "sites.fra.members.fra-2.address: wants host:port, like 10.0.1.11:5432 or [2001:db8::1]:5432"},
         {"\"10.0.2.11:7402\"", "10.0.2.11:70000", "sites.fra.members.fra-2.agent: wants host:port, like 10.0.1.11:5432 or [2001:db8::1]:5432"},
         {"\"10.0.3.11:7400\"", "\"0.0.0.0:7400\"", "coordinators.par.address: wants host:port, like 10.0.3.11:7400"},
+        {"        address: \"10.0.2.11:5433\"\n", "",
+         "sites.fra.members.fra-2.address: is missing: host:port of its PostgreSQL, as clients and other sites reach it"},
         {"data_dir: /var/lib/postgresql/orders/fra-2", "data_dir: orders/fra-2",
          "sites.fra.members.fra-2.postgresql.data_dir: wants an absolute path without . or .., not \"orders/fra-2\""},
         {"data_dir: /var/lib/postgresql/orders/fra-2", "data_dir: /var/lib/../fra-2",
@@ -280,7 +315,7 @@ static void each_wrong_value_is_told_with_its_path(void **state) {
         {"{embedded: /var/lib/pgregent/fra}", "{embedded: fra}", "sites.fra.store.embedded: wants an absolute path without . or .., not \"fra\""},
         {"{embedded: /var/lib/pgregent/fra}", "{}", "sites.fra.store: wants embedded: DIRECTORY"},
         {"may: [apply, switchover", "may: [aply, apply, switchover", "keys.operators.bob.may: no verb is called \"aply\"; did you mean \"apply\"?"},
-        {"may: [apply, switchover", "may: [dance, apply, switchover", "keys.operators.bob.may: no verb is called \"dance\""},
+        {"may: [apply, switchover", "may: [polka, apply, switchover", "keys.operators.bob.may: no verb is called \"polka\""},
         {"  # approvals: {switchover: 1}", "  approvals: {swichover: 1}",
          "keys.approvals.swichover: no verb is called \"swichover\"; did you mean \"switchover\"?"},
     };
@@ -468,6 +503,18 @@ static void all_mistakes_are_told_in_one_run(void **state) {
     assert_non_null(strstr(all, ": sites.fra.members.fra-2.address: "));
 }
 
+static void what_follows_from_a_mistake_is_not_told_besides(void **state) {
+    (void)state;
+    change("\"10.0.2.11:5432\"", "here");
+    change("\"10.0.2.11:5433\"", "there");
+    change("/var/lib/postgresql/orders/fra-2", "/var/lib/postgresql/orders/fra-1"); /* on one host or two: nobody can tell */
+    change("/var/lib/pgregent/fra", "/var/lib/postgresql/orders/fra-1/store");
+    assert_false(parse());
+    assert_int_equal(problems->count, 2);
+    assert_string_equal(problems->at[0].path, "sites.fra.members.fra-1.address");
+    assert_string_equal(problems->at[1].path, "sites.fra.members.fra-2.address");
+}
+
 static void what_is_no_yaml_is_told_with_its_place(void **state) {
     (void)state;
     strbuf_reset(&text);
@@ -478,6 +525,7 @@ static void what_is_no_yaml_is_told_with_its_place(void **state) {
     strbuf_reset(&text);
     strbuf_add(&text, "- format\n");
     assert_false(parse());
+    assert_string_equal(written(problems), "t.yaml:1:1: wants a map\n");
     strbuf_reset(&text);
     for (int i = 0; i < TOPOLOGY_FILE_MAX / 8 + 1; i++) strbuf_add(&text, "# long\n#");
     assert_false(parse());
@@ -510,6 +558,8 @@ int main(void) {
         TEST(the_example_is_valid_and_warns_of_nothing),
         TEST(what_is_left_out_has_its_default),
         TEST(the_nearest_level_wins_and_the_others_shine_through),
+        TEST(a_level_that_says_less_keeps_the_rest_from_above),
+        TEST(parameters_over_all_levels_are_bounded),
         TEST(the_one_built_value_may_be_written_out),
         TEST(members_are_found_by_name_and_by_certificate),
         TEST(what_is_not_built_is_refused_by_name),
@@ -527,6 +577,7 @@ int main(void) {
         TEST(one_key_that_locks_everybody_out_is_warned_of),
         TEST(empty_lists_of_sites_members_and_coordinators_are_refused),
         TEST(all_mistakes_are_told_in_one_run),
+        TEST(what_follows_from_a_mistake_is_not_told_besides),
         TEST(what_is_no_yaml_is_told_with_its_place),
         TEST(any_part_of_the_file_is_refused_without_harm),
         TEST(the_reference_page_names_keys_and_verbs),
