@@ -239,6 +239,9 @@ static void a_receipt_is_signed_by_the_member_that_it_names(void **state) {
         seal(&receipt_table, &r, RECEIPT_TYPE, others[i], &envelope);
         REFUSED(verify_receipt(slice(&envelope), t, &out, &err), "receipt signed by no member of orders");
     }
+    r = receipt("ams", "ams-2");
+    seal(&receipt_table, &r, RECEIPT_TYPE, &ams1, &envelope);
+    REFUSED(verify_receipt(slice(&envelope), t, &out, &err), "receipt names ams/ams-2, signed by ams/ams-1");
     r = receipt("fra", "ams-1");
     seal(&receipt_table, &r, RECEIPT_TYPE, &ams1, &envelope);
     REFUSED(verify_receipt(slice(&envelope), t, &out, &err), "receipt names fra/ams-1, signed by ams/ams-1");
