@@ -1,5 +1,6 @@
 /* What the tables cannot say about one part of a topology file: names, keys, verbs, paths, budgets of time, and what is
  * not built yet. How the parts fit together is in topology_cross.c. */
+#include "wire/parameter.h"
 #include "wire/topology_file.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -142,6 +143,16 @@ static void check_store(const struct topology_check *c, const struct file_site *
     check_path(c, site->store.embedded, path);
 }
 
+/* What the agents would refuse to write into postgresql.conf is told before anything is signed. */
+static void check_parameters(const struct topology_check *c, const struct topology_postgresql *postgresql, const char *prefix) {
+    char path[TOPOLOGY_PATH_MAX];
+    for (uint32_t i = 0; i < postgresql->parameter_count; i++) {
+        const char *name = postgresql->parameters[i].name, *reason = parameter_reserved(name);
+        path_of(path, prefix, "postgresql.parameters.", name);
+        if (reason) topology_problem(c, path, "\"%.60s\" %s", name, reason);
+    }
+}
+
 static void check_site(const struct topology_check *c, const struct file_site *site) {
     char path[TOPOLOGY_PATH_MAX], members[TOPOLOGY_PATH_MAX];
     path_of(path, "sites.", site->name, ".postgresql.data_dir");
@@ -151,10 +162,14 @@ static void check_site(const struct topology_check *c, const struct file_site *s
     path_of(path, "sites.", site->name, ".standby_cluster.create_replica_methods");
     check_methods(c, &site->standby_cluster, path);
     check_store(c, site);
+    path_of(path, "sites.", site->name, ".");
+    check_parameters(c, &site->postgresql, path);
     path_of(members, "sites.", site->name, ".members.");
     for (uint32_t i = 0; i < site->member_count; i++) {
         path_of(path, members, site->members[i].name, ".postgresql.data_dir");
         check_path(c, site->members[i].postgresql.data_dir, path);
+        path_of(path, members, site->members[i].name, ".");
+        check_parameters(c, &site->members[i].postgresql, path);
     }
 }
 
@@ -163,6 +178,7 @@ void topology_check_file(const struct topology_check *c, const struct topology_f
     check_public_keys(c, file);
     check_rights(c, &file->keys);
     check_path(c, file->postgresql.data_dir, "postgresql.data_dir");
+    check_parameters(c, &file->postgresql, "");
     topology_check_local(c, &file->local, "local");
     check_failsafe(c, "local.failsafe_mode", file->local.failsafe_mode);
     for (uint32_t i = 0; i < file->site_count; i++) check_site(c, &file->sites[i]);

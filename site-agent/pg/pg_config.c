@@ -2,7 +2,7 @@
  * Each parameter is written once. Whatever the values hold, the text stays one parameter a line; what is refused is said by
  * pg_config_check (pg_config_files.c). */
 #include "site-agent/pg/pg_config.h"
-#include "site-agent/pg/pg_parameters.h"
+#include "wire/parameter.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -140,14 +140,14 @@ static bool is_written(const char *name) {
     for (size_t i = 0; i < CHOICES; i++)
         if (strcasecmp(choices[i].name, name) == 0)
             return true;
-    return pg_parameter_is_floor(name);
+    return parameter_is_floor(name);
 }
 
 /* A reserved name that slipped through would come after ours and win, so it is left out here as well. */
 static void put_users(const struct pg_config_input *in, struct strbuf *to) {
     for (uint32_t i = 0; i < in->parameter_count; i++) {
         const struct field_pair *p = &in->parameters[i];
-        if (!is_written(p->name) && !pg_config_reserved(p->name))
+        if (!is_written(p->name) && !parameter_reserved(p->name))
             put(to, p->name, p->value);
     }
 }

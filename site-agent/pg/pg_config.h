@@ -28,10 +28,6 @@ struct pg_config_input {
         least_max_locks_per_transaction; /* from pg_control: a standby may not start below them; 0: no floor */
     int64_t slot_wal_max_bytes;          /* max_slot_wal_keep_size; 0: unlimited */
 };
-/* Names that the user may not set, with the reason ("primary_conninfo": "comes from the topology"). NULL: allowed. */
-const char *pg_config_reserved(const char *parameter);
-/* True and a reason if changing this parameter needs a restart (postmaster context in PostgreSQL 15). */
-bool pg_config_needs_restart(const char *parameter);
 /* Everything that rendering and the server would stumble over: reserved or malformed names, a parameter set twice, control
  * characters, relative paths, a socket path beyond 107 bytes, wal_level below replica. ERR_INVALID says where and why.
  * max_* numbers are not refused for being low: the larger of the user's, the least_* floor and our default is written. */

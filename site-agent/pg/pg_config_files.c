@@ -2,7 +2,7 @@
  * postgresql.auto.conf, and composes the command line. Does not start or reload anything. */
 #include "rt/file.h"
 #include "site-agent/pg/pg_config.h"
-#include "site-agent/pg/pg_parameters.h"
+#include "wire/parameter.h"
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -52,14 +52,14 @@ static bool check_user(const char *user, struct err *err) {
 static bool is_number(const char *text) { return *text && strlen(text) <= 9 && text[strspn(text, "0123456789")] == '\0'; }
 
 static bool check_parameter(const struct field_pair *p, struct err *err) {
-    const char *reason = pg_config_reserved(p->name);
+    const char *reason = parameter_reserved(p->name);
     if (reason)
         return err_set(err, ERR_INVALID, "parameter %s: cannot be set: %s", p->name, reason);
     if (has_control(p->value))
         return err_set(err, ERR_INVALID, "parameter %s: control characters (newlines too) cannot stand in a value", p->name);
     if (strcasecmp(p->name, "wal_level") == 0 && strcasecmp(p->value, "replica") != 0 && strcasecmp(p->value, "logical") != 0)
         return err_set(err, ERR_INVALID, "parameter wal_level: wants replica or logical");
-    if (pg_parameter_is_floor(p->name) && !is_number(p->value))
+    if (parameter_is_floor(p->name) && !is_number(p->value))
         return err_set(err, ERR_INVALID, "parameter %s: wants a whole number", p->name);
     return true;
 }
@@ -140,7 +140,7 @@ static bool differs_in_restart(struct bytes a, struct bytes b) {
     char name[128];
     while (next_line(&rest, &line)) {
         line_name(line, name, sizeof name);
-        if (pg_config_needs_restart(name) && !has_line(b, line))
+        if (parameter_needs_restart(name) && !has_line(b, line))
             return true;
     }
     return false;
@@ -201,7 +201,7 @@ static bool keep_foreign_lines(struct bytes text, struct strbuf *to) {
     bool dropped = false;
     while (next_line(&text, &line)) {
         line_name(line, name, sizeof name);
-        if (name[0] && pg_parameter_is_managed(name)) {
+        if (name[0] && parameter_is_managed(name)) {
             dropped = true;
             continue;
         }

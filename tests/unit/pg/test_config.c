@@ -2,7 +2,7 @@
  * run on them, joined by certificates. */
 #include "pg_fixture.h"
 #include "site-agent/pg/pg_config.h"
-#include "site-agent/pg/pg_parameters.h"
+#include "wire/parameter.h"
 #include "site-agent/pg/pg_session.h"
 #include <arpa/inet.h>
 #include <strings.h>
@@ -593,11 +593,11 @@ static void the_tables_agree_with_the_server(void **state) {
     assert_true(PQntuples(r) > 300);
     for (int i = 0; i < PQntuples(r); i++) {
         const char *name = PQgetvalue(r, i, 0), *context = PQgetvalue(r, i, 1);
-        if (pg_config_needs_restart(name) != (strcmp(context, "postmaster") == 0))
+        if (parameter_needs_restart(name) != (strcmp(context, "postmaster") == 0))
             fail_msg("%s: context is %s", name, context);
-        if (strcmp(context, "internal") == 0 && !pg_config_reserved(name))
+        if (strcmp(context, "internal") == 0 && !parameter_reserved(name))
             fail_msg("%s is internal and not reserved", name);
-        assert_false(pg_config_reserved(name) && !pg_parameter_is_managed(name));
+        assert_false(parameter_reserved(name) && !parameter_is_managed(name));
     }
     PQclear(r);
     PQfinish(conn);
@@ -608,7 +608,7 @@ static bool line_is_known(const char *name) {
     for (size_t i = 0; i < sizeof choices / sizeof *choices; i++)
         if (strcmp(name, choices[i]) == 0)
             return true;
-    return pg_parameter_is_managed(name);
+    return parameter_is_managed(name);
 }
 
 /* A setting of ours that the user could set too would be decided by the order of lines. */

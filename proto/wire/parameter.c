@@ -1,8 +1,6 @@
 /* The tables of parameter names: reserved ones with the reason, and those that need a restart. Taken from pg_settings of
  * PostgreSQL 15; the unit test compares them with the real server. */
-#include "site-agent/pg/pg_parameters.h"
-#include "rt/str.h"
-#include "site-agent/pg/pg_config.h"
+#include "wire/parameter.h"
 #include <string.h>
 #include <strings.h>
 
@@ -140,14 +138,14 @@ static const char *reserved_reason(const char *parameter) {
     return NULL;
 }
 
-const char *pg_config_reserved(const char *parameter) {
+const char *parameter_reserved(const char *parameter) {
     return is_valid_name(parameter) ? reserved_reason(parameter) : "is not the name of a parameter";
 }
 
-bool pg_parameter_is_floor(const char *parameter) { return is_among(parameter, floors, COUNT(floors)); }
+bool parameter_is_floor(const char *parameter) { return is_among(parameter, floors, COUNT(floors)); }
 
-bool pg_parameter_is_managed(const char *parameter) {
-    return reserved_reason(parameter) || pg_parameter_is_floor(parameter) || is_among(parameter, overridden, COUNT(overridden));
+bool parameter_is_managed(const char *parameter) {
+    return reserved_reason(parameter) || parameter_is_floor(parameter) || is_among(parameter, overridden, COUNT(overridden));
 }
 
-bool pg_config_needs_restart(const char *parameter) { return is_among(parameter, needs_restart, COUNT(needs_restart)); }
+bool parameter_needs_restart(const char *parameter) { return is_among(parameter, needs_restart, COUNT(needs_restart)); }
