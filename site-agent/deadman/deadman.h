@@ -6,7 +6,11 @@
  * Agent and dead-man talk over STATE_DIR/deadman.sock (SOCK_SEQPACKET, mode 0600, peer uid checked), one JSON object a
  * packet. Every request gets one answer with the same `id`; a `status` packet is pushed to the connected agent on every
  * change (postmaster started or ended, standby.signal put back, deadline struck). One agent at a time: a newer
- * connection ends the older. */
+ * connection ends the older.
+ *
+ * PostgreSQL does not outlive it: the postmaster gets SIGINT when the dead-man dies. A guard puts recovery.signal there
+ * itself, and lasts until the promotion is done, the agent takes it off, or no process is left; to be taken off only when
+ * no promotion can be under way. */
 #ifndef DEADMAN_H
 #define DEADMAN_H
 #include "rt/err.h"

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <pwd.h>
 #include <signal.h>
@@ -11,8 +12,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* The child may ask a directory service for its groups; exec may have to read the program from a slow disk. */
@@ -25,25 +28,23 @@ static bool write_text(const char *path, const char *text) {
     return fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
 }
 
+static bool may_lock_without_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur == RLIM_INFINITY)
+        return true;
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = {0};
+    return syscall(SYS_capget, &header, sets) == 0 && (sets[CAP_TO_INDEX(CAP_IPC_LOCK)].effective & CAP_TO_MASK(CAP_IPC_LOCK));
+}
+
 void deadman_harden(struct deadman_inherited *before) {
     STRBUF score = {0};
     if (file_read(oom_path, sizeof before->oom_score_adj - 1, &score, NULL)) {
         str_copy(before->oom_score_adj, sizeof before->oom_score_adj, score.at);
         before->oom_changed = write_text(oom_path, "-1000");
     }
-    /* Only without a limit: with one, locked memory turns a later allocation into a failure. */
-    const struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
-    if (getrlimit(RLIMIT_MEMLOCK, &before->memlock) == 0 && setrlimit(RLIMIT_MEMLOCK, &unlimited) == 0) {
-        before->memlock_changed = true;
+    if (may_lock_without_limit()) /* with a limit, locked memory turns a later allocation into a failure */
         mlockall(MCL_CURRENT | MCL_FUTURE);
-    }
-}
-
-static void restore_limits(const struct deadman_inherited *before) {
-    if (before->oom_changed)
-        write_text(oom_path, before->oom_score_adj);
-    if (before->memlock_changed)
-        setrlimit(RLIMIT_MEMLOCK, &before->memlock);
 }
 
 static void restore_signals(void) {
@@ -91,7 +92,8 @@ static void clear_environment(void) {
 
 static int prepare_child(const struct deadman_request *r, const struct deadman_inherited *before, pid_t parent) {
     setsid();
-    restore_limits(before);
+    if (before->oom_changed)
+        write_text(oom_path, before->oom_score_adj);
     restore_signals();
     clear_environment();
     umask(077);

@@ -4,15 +4,13 @@
 #ifndef DEADMAN_SPAWN_H
 #define DEADMAN_SPAWN_H
 #include "deadman.h"
-#include <sys/resource.h>
 
-/* What the dead-man changed about itself and a child must not inherit. */
+/* What the dead-man changed about itself and a child would inherit. */
 struct deadman_inherited {
-    bool oom_changed, memlock_changed;
+    bool oom_changed;
     char oom_score_adj[16];
-    struct rlimit memlock;
 };
-/* Locks memory and leaves the OOM killer's list, where that is allowed. */
+/* Locks memory (a child does not inherit that) and leaves the OOM killer's list, where that is allowed. */
 void deadman_harden(struct deadman_inherited *before);
 
 struct deadman_child {
