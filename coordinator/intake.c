@@ -1,0 +1,202 @@
+/* Reports come in: verified, kept as the site's newest word, and searched for what the journal must remember (receipts,
+ * a higher epoch, the fate of our orders). What follows from them is decided elsewhere. */
+#include "coordinator/coordinator.h"
+#include "rt/clock.h"
+#include "rt/failpoint.h"
+#include <stdio.h>
+#include <string.h>
+
+/* ---- whose word is newest ---- */
+
+/* The same instance repeats itself, or an old letter arrives late. */
+static bool is_older(const struct report *r, const struct report *known) {
+    return str_eq(r->instance, known->instance) && r->seq <= known->seq && r->made_at <= known->made_at;
+}
+
+/* The leader speaks for its site. Another member counts only when no leader has been heard for a while. */
+#define LEADER_SILENT_MS 3000
+static bool is_outspoken(const struct report *r, const struct site *s, int64_t now_ms) {
+    return !r->speaks && s->report->speaks && !str_eq(r->instance, s->report->instance) && now_ms - s->arrived_boot_ms < LEADER_SILENT_MS;
+}
+
+/* ---- receipts ---- */
+
+static bool is_known(const struct cluster *cluster, const char *envelope) {
+    for (uint32_t i = cluster->receipt_count; i > 0; i--)
+        if (str_eq(cluster->receipts[i - 1].envelope->at, envelope))
+            return true;
+    return false;
+}
+
+static bool is_same_deed(const struct receipt *a, const struct receipt *b) {
+    return a->kind == b->kind && a->made_at == b->made_at && str_eq(a->site, b->site) && !epoch_compare(&a->epoch, &b->epoch);
+}
+
+static void keep_receipt(struct coordinator *c, struct cluster *cluster, const struct receipt *r, const char *envelope) {
+    static const char *const kinds[] = {
+#define X(symbol, name) name,
+        RECEIPT_KINDS(X)
+#undef X
+    };
+    char key[200], epoch[EPOCH_TEXT_MAX], actor[80];
+    if (cluster->receipt_count == RECEIPTS_MAX) {
+        text_unref(cluster->receipts[0].envelope);
+        memmove(cluster->receipts, cluster->receipts + 1, sizeof cluster->receipts - sizeof cluster->receipts[0]);
+        cluster->receipt_count--;
+    }
+    cluster->receipts[cluster->receipt_count].receipt = *r;
+    cluster->receipts[cluster->receipt_count++].envelope = text_new(envelope, strlen(envelope));
+    snprintf(key, sizeof key, "cluster/%s/receipt/%013lld-%s-%s", cluster->name, (long long)r->made_at, r->site, kinds[r->kind]);
+    journal_put(c->journal, key, envelope);
+    epoch_format(&r->epoch, epoch);
+    snprintf(actor, sizeof actor, "%s/%s", r->site, r->member);
+    note(c, cluster, actor, "receipt", r->site, "", "", r->order, "%s %s", kinds[r->kind], epoch);
+    cluster->documents_due = true;
+    FAILPOINT("receipt-put");
+}
+
+static void take_receipt(struct coordinator *c, struct cluster *cluster, const char *envelope) {
+    static struct receipt r; /* loop thread only; large */
+    struct err err = {0};
+    if (is_known(cluster, envelope))
+        return;
+    if (!verify_receipt((struct bytes){envelope, strlen(envelope)}, cluster->topology, &r, &err)) {
+        log_warning("receipt refused", F_STR("cluster", cluster->name), F_STR("reason", err.text));
+        return;
+    }
+    for (uint32_t i = 0; i < cluster->receipt_count; i++)
+        if (is_same_deed(&cluster->receipts[i].receipt, &r))
+            return; /* signed anew by another member */
+    keep_receipt(c, cluster, &r, envelope);
+}
+
+/* ---- marks ---- */
+
+static void raise_mark(struct coordinator *c, struct cluster *cluster, const struct epoch *e) {
+    if (epoch_compare(&cluster->marks.epoch, e) >= 0)
+        return;
+    cluster->marks.epoch = *e;
+    journal_marks(c, cluster);
+}
+
+/* A store that was empty is complete when every site has spoken; our term is then above all that they have seen (3.3). */
+static void consider_complete(struct coordinator *c, struct cluster *cluster) {
+    int64_t highest = 0;
+    if (cluster->marks.complete)
+        return;
+    for (uint32_t i = 0; i < cluster->site_count; i++) {
+        if (!cluster->sites[i].report)
+            return;
+        if (cluster->sites[i].report->coordinator_term > highest)
+            highest = cluster->sites[i].report->coordinator_term;
+    }
+    cluster->marks.complete = true;
+    journal_marks(c, cluster);
+    if (highest >= c->term)
+        coordinator_set_term(c, highest + 1);
+}
+
+/* Whose orders do the sites obey? Under our own name a higher term means that our store was put back: count on from it. */
+static void consider_term(struct coordinator *c, struct cluster *cluster) {
+    cluster->outranked = false;
+    for (uint32_t i = 0; i < cluster->site_count; i++) {
+        const struct report *r = cluster->sites[i].report;
+        if (!r || !r->has_order || r->coordinator_term < c->term)
+            continue;
+        bool ours = str_eq(r->coordinator, c->config.name);
+        if (ours && r->coordinator_term > c->term)
+            coordinator_set_term(c, r->coordinator_term + 1);
+        else if (!ours && cluster->marks.complete)
+            cluster->outranked = true;
+    }
+}
+
+/* ---- what became of our orders ---- */
+
+static void move_to_held(struct coordinator *c, struct cluster *cluster, struct site *s) {
+    struct issued *o = &s->pending;
+    note(c, cluster, s->name, "order accepted", s->name, o->order.op, "", o->hash, "%s serial %lld", order_kind_names[o->order.kind], (long long)o->order.serial);
+    text_unref(s->held.envelope);
+    s->held = *o;
+    s->pending = (struct issued){0};
+    s->refused = false;
+    journal_order(c, cluster, s);
+    cluster->changed = true;
+}
+
+static void drop_pending(struct coordinator *c, struct cluster *cluster, struct site *s, const char *why) {
+    note(c, cluster, s->name, "order outdated", s->name, s->pending.order.op, "", s->pending.hash, "%s", why);
+    order_withdraw(c, cluster, s);
+}
+
+static void follow_order(struct coordinator *c, struct cluster *cluster, struct site *s) {
+    const struct report *r = s->report;
+    const char *holds = r->has_order ? r->order_hash : "none";
+    if (!s->pending.present)
+        return;
+    if (str_eq(holds, s->pending.hash)) {
+        move_to_held(c, cluster, s);
+    } else if (!str_eq(holds, s->pending.order.base)) {
+        drop_pending(c, cluster, s, "the site holds another order than the one that this replaces");
+    } else if (!s->refused && str_eq(r->refused_hash, s->pending.hash)) {
+        s->refused = true;
+        s->refused_boot_ms = clock_boot_ms();
+        str_copy(s->refused_reason, sizeof s->refused_reason, r->refused_reason);
+        note(c, cluster, s->name, "order refused", s->name, s->pending.order.op, "", s->pending.hash, "%s: %s", order_kind_names[s->pending.order.kind], r->refused_reason);
+        cluster->changed = true;
+    }
+}
+
+/* The held order is not one that we know: its body is unknown, so it will be ordered anew. */
+static void check_held(struct coordinator *c, struct cluster *cluster, struct site *s) {
+    if (!s->held.present || str_eq(s->report->order_hash, s->held.hash))
+        return;
+    text_unref(s->held.envelope);
+    s->held = (struct issued){0};
+    journal_order(c, cluster, s);
+}
+
+/* ---- */
+
+static void take(struct coordinator *c, struct cluster *cluster, struct site *s, struct report *r, struct bytes envelope, int64_t now_ms) {
+    rt_free(s->report);
+    s->report = r;
+    s->arrived_boot_ms = now_ms;
+    text_set(&s->envelope, text_new(envelope.at, envelope.len));
+    for (uint32_t i = 0; i < r->receipt_count; i++)
+        take_receipt(c, cluster, r->receipts[i]);
+    raise_mark(c, cluster, &r->vote.opened);
+    raise_mark(c, cluster, &r->vote.known_opened);
+    follow_order(c, cluster, s);
+    check_held(c, cluster, s);
+    consider_complete(c, cluster);
+    consider_term(c, cluster);
+    relay_consider(c, cluster, s, now_ms);
+    cluster->dirty = true;
+}
+
+/* Which cluster a report is of stands inside it; each topology's keys are tried, so nothing unverified is read. */
+static struct cluster *verify_of(struct coordinator *c, struct bytes envelope, struct report *r, struct err *err) {
+    err_set(err, ERR_NOT_FOUND, "no cluster is known here yet");
+    for (uint32_t i = 0; i < c->cluster_count; i++)
+        if (verify_report(envelope, c->clusters[i]->topology, r, err))
+            return c->clusters[i];
+    return NULL;
+}
+
+bool intake_report(struct coordinator *c, struct bytes envelope, struct err *err) {
+    int64_t now_ms = clock_boot_ms();
+    struct report *r = rt_alloc(sizeof *r);
+    struct cluster *cluster = verify_of(c, envelope, r, err);
+    int i = cluster ? cluster_site_index(cluster, r->site) : NOBODY;
+    if (i == NOBODY) {
+        rt_free(r);
+        return false;
+    }
+    struct site *s = &cluster->sites[i];
+    if (s->report && (is_older(r, s->report) || is_outspoken(r, s, now_ms)))
+        rt_free(r);
+    else
+        take(c, cluster, s, r, envelope, now_ms);
+    return true;
+}
