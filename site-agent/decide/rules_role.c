@@ -58,7 +58,8 @@ static bool birth_backs_off(const struct view *v) { return born(v) && v->data !=
 static bool birth_empty(const struct view *v) { return born(v) && v->data == DATA_ABSENT && !v->data_expected; }
 static bool birth_down(const struct view *v) { return born(v) && v->data == DATA_PRESENT && v->identity && !v->postmaster && v->back_off_ms <= 0; }
 static bool birth_up(const struct view *v) { return born(v) && v->postmaster && v->answers && !v->in_recovery; }
-static bool birth_without_roles(const struct view *v) { return birth_up(v) && !v->roles; }
+/* Until the roles are there, the server does not answer to ours. */
+static bool birth_without_roles(const struct view *v) { return born(v) && v->postmaster && !v->in_recovery && !v->roles; }
 static bool birth_unrecorded(const struct view *v) { return birth_up(v) && !v->lineage_known; }
 
 /* ---- primary ---- */
