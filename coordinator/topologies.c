@@ -43,12 +43,22 @@ static bool take_part(const json_t *body, const char *key, struct strbuf *to) {
     return true;
 }
 
+/* Whether it follows the present version is judged later, where the answer can say what was beaten. */
+static bool open_by_operators(const struct topology *present, struct bytes envelope, struct topology *out, struct err *err) {
+    char keys[OPERATORS_MAX][KEY_TEXT_MAX];
+    size_t count = 0;
+    for (uint32_t i = 0; i < present->operator_count; i++)
+        if (present->operators[i].may[VERB_APPLY])
+            str_copy(keys[count++], KEY_TEXT_MAX, present->operators[i].key);
+    return topology_open(envelope, NULL, keys, count, out, NULL, err);
+}
+
 /* Whoever may apply to a cluster that is there stands in its topology; the configuration's keys are for the first only. */
 static bool open_posted(struct posted *p, struct err *err) {
     struct coordinator *c = p->coordinator;
     struct bytes envelope = {p->envelope.at, p->envelope.len};
     for (uint32_t i = 0; i < c->cluster_count; i++)
-        if (topology_open(envelope, c->clusters[i]->topology, NULL, 0, p->topology, NULL, err) && str_eq(p->topology->cluster, c->clusters[i]->name)) {
+        if (open_by_operators(c->clusters[i]->topology, envelope, p->topology, err) && str_eq(p->topology->cluster, c->clusters[i]->name)) {
             p->cluster = c->clusters[i];
             return true;
         }
