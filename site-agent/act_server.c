@@ -52,6 +52,7 @@ static void send_start(struct agent *a, bool primary, const struct pg_argv *argv
     }
     if (deadman_send(s->deadman, &r))
         s->starting_until_ms = clock_boot_ms() + 5000;
+    s->starting_primary = primary;
     s->deadline_sent_ms = r.kill_boot_ms;
     s->restart_pending = s->stop_sent_for_running = false;
     s->stop_sent_boot_ms = 0;
@@ -113,7 +114,9 @@ static void note_stop(struct server *s, int64_t pid) {
 /* A fast stop; if it has not ended within the lease's stop time, everything is killed. */
 static void stop(struct agent *a) {
     struct server *s = &a->server;
-    int64_t pid = s->status.postmaster_pid ? s->status.postmaster_pid : foreign_pid(a), now_ms = clock_boot_ms();
+    int64_t pid = s->status.postmaster_pid ? s->status.postmaster_pid : a->view.foreign ? foreign_pid(a) : 0, now_ms = clock_boot_ms();
+    if (!pid)
+        return; /* just being started: a stop finds it at the next tick */
     if (!s->stop_sent_boot_ms || s->stop_pid != pid) {
         note_stop(s, pid);
         log_warning("fast stop of PostgreSQL", F_INT("postmaster", pid), F_STR("rule", a->plan.rules[CONCERN_ROLE]->id));

@@ -176,7 +176,8 @@ static void view_processes(const struct agent *a, struct view *v, int64_t now_ms
     v->deadman = s->deadman && s->status_known && deadman_alive(s->deadman);
     v->postmaster = s->status.postmaster_pid > 0 || s->starting_until_ms > now_ms;
     v->leftovers = s->status.descendants > 0;
-    v->as_primary = s->status.postmaster_pid > 0 && s->status.started_primary;
+    /* Under guard a promotion is on its way: the server may tell of it before the dead-man does. */
+    v->as_primary = s->status.postmaster_pid > 0 ? s->status.started_primary || s->status.guard : v->postmaster && s->starting_primary;
     v->foreign = v->deadman && foreign_postmaster(a);
     v->start_failed = s->start_failed;
     if (s->back_off_until_ms > now_ms)

@@ -229,9 +229,10 @@ static void raise_epoch(struct epoch *mark, const struct epoch *e) {
         *mark = *e;
 }
 
+/* Whoever stopped in an epoch had opened it: the judge counts it so, and so must what closes it later. */
 static void note_opened_elsewhere(struct vote *vote, const struct proofs *proofs) {
     for (uint32_t i = 0; i < proofs->receipt_count; i++)
-        if (proofs->receipts[i].kind == RECEIPT_OPENED)
+        if (proofs->receipts[i].kind != RECEIPT_DECLINED)
             raise_epoch(&vote->known_opened, &proofs->receipts[i].epoch);
 }
 
