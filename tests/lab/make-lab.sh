@@ -51,14 +51,14 @@ make_cert() {
 }
 
 # make_key NAME -> keys/NAME.ed25519; prints nothing. public NAME prints the public half
-make_key() { [ -s "$dir/keys/$1.ed25519" ] || "$bin/pgregent" key generate "$dir/keys/$1.ed25519" >/dev/null; }
-public() { "$bin/pgregent" key show "$dir/keys/$1.ed25519" | grep -o 'ed25519:[A-Za-z0-9+/=]*' | head -n 1; }
+make_key() { [ -s "$dir/keys/$1.ed25519" ] || "$bin/pgregent" key generate "$dir/keys/$1.ed25519" >/dev/null 2>"$dir/keys/error" || { cat "$dir/keys/error" >&2; exit 1; }; }
+public() { "$bin/pgregent" key show "$dir/keys/$1.ed25519" 2>/dev/null | grep -o 'ed25519:[A-Za-z0-9+/=]*' | head -n 1; }
 
 write_agent() { # SITE MEMBER
 	local state="$dir/$1/$2"
-	mkdir -p "$state/log"
+	mkdir -p "$state"
 	chmod 711 "$dir/$1" "$state"
-	[ "$(id -u)" != 0 ] || chown "$os_user" "$state" "$state/log"
+	[ "$(id -u)" != 0 ] || chown "$os_user" "$state"
 	cat >"$state/agent.yaml" <<-YAML
 		cluster: orders
 		site: $1

@@ -28,10 +28,10 @@
 #define HOSTS_MAX 16
 #define CLIENTS_MAX 64
 #define KEYWORDS_MAX 64
-#define ROUND_PAUSE_MS 5      /* between two rounds over all hosts while nobody takes the row */
-#define DIAL_EVERY_US 10000   /* while nobody takes the row */
+#define ROUND_PAUSE_MS 5       /* between two rounds over all hosts while nobody takes the row */
+#define DIAL_EVERY_US 10000    /* while nobody takes the row */
 #define REDIAL_EVERY_US 500000 /* for spare sessions, while the writing goes well */
-#define ANSWER_MS 3000        /* a row not answered by then is unknown */
+#define ANSWER_MS 3000         /* a row not answered by then is unknown */
 #define DIAL_MS 2000
 
 enum dial { DIAL_NONE, DIAL_UNDER_WAY, DIAL_READY };
@@ -223,6 +223,24 @@ static bool wait_answer(PGconn *connection) {
     return true;
 }
 
+/* A session on a standby tells its promotion with the next answer: asked so that the server's log is not filled with
+ * refused rows. */
+static bool still_in_recovery(struct session *s) {
+    if (!in_recovery(s))
+        return false;
+    if (PQsendQuery(s->connection, "SHOW in_hot_standby")) {
+        while (wait_answer(s->connection)) {
+            PGresult *result = PQgetResult(s->connection);
+            if (!result)
+                break;
+            PQclear(result);
+        }
+    }
+    if (PQstatus(s->connection) != CONNECTION_OK || PQisBusy(s->connection))
+        hang_up(s);
+    return s->dial != DIAL_READY || in_recovery(s);
+}
+
 /* An ERROR undid the row for certain; FATAL or silence may come after the commit. */
 static enum fate fate_of(struct session *s, const PGresult *result) {
     if (PQresultStatus(result) == PGRES_COMMAND_OK)
@@ -254,7 +272,7 @@ static enum fate send_row(struct client *c, struct session *s, int64_t n) {
 
 static bool try_row(struct client *c, int host) {
     struct session *s = &c->sessions[host];
-    if (s->dial != DIAL_READY)
+    if (s->dial != DIAL_READY || still_in_recovery(s))
         return false;
     int64_t n = ++c->sent;
     enum fate fate = send_row(c, s, n);
