@@ -128,6 +128,7 @@ struct server {
     int64_t walsenders[PG_SENDERS_MAX]; /* logical ones, noted before the stop */
     uint32_t walsender_count;
     int64_t starting_until_ms;      /* a start was sent, no status yet */
+    int64_t timeline_seen;          /* highest that the running server told */
     bool starting_primary;          /* that start is one as a primary */
     int64_t back_off_until_ms, back_off_ms;
     bool start_failed;

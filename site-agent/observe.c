@@ -192,8 +192,8 @@ _Static_assert((int)JOB_INITDB == (int)JOB_KIND_INITDB + 1 && (int)JOB_ATTACH ==
 /* ---- server and upstream ---- */
 
 static bool lineage_known(const struct agent *a) {
-    const struct lineage *l = &a->state.lineage;
-    return l->count && l->entries[l->count - 1].timeline == a->server.facts.timeline && l->entries[l->count - 1].fingerprint[0];
+    const struct lineage_entry *e = lineage_find(&a->state.lineage, a->server.facts.timeline);
+    return e && e->fingerprint[0];
 }
 
 /* It streams from where it should, on the newest timeline of what it follows: no better proof is to be had. */

@@ -22,7 +22,7 @@ static void watch_postmaster(struct server *s) {
     if (s->postmaster_fd_pid == s->status.postmaster_pid)
         return;
     forget_postmaster(s);
-    s->facts_boot_ms = s->probe_boot_ms = 0; /* what the last one said is void */
+    s->facts_boot_ms = s->probe_boot_ms = s->timeline_seen = 0; /* what the last one said is void */
     s->promote_sent_ms = 0;
     pg_session_reset(s->main);
     pg_session_reset(s->probe);
@@ -108,6 +108,13 @@ static void connect_deadman(struct agent *a) {
 
 /* ---- what the server tells ---- */
 
+/* A standby tells the timeline that it receives only while somebody sends, but it does not go back to an older one. */
+static void keep_timeline(struct server *s) {
+    if (s->facts.timeline < s->timeline_seen)
+        s->facts.timeline = s->timeline_seen;
+    s->timeline_seen = s->facts.timeline;
+}
+
 static void on_facts(void *context, const struct pg_result *result) {
     struct agent *a = context;
     struct server *s = &a->server;
@@ -119,6 +126,7 @@ static void on_facts(void *context, const struct pg_result *result) {
     if (s->facts.in_recovery && !facts.in_recovery)
         s->writable_wall_ms = clock_wall_ms();
     s->facts = facts;
+    keep_timeline(s);
     s->facts_boot_ms = clock_boot_ms();
     if (s->start_failed && s->facts_boot_ms - s->status.postmaster_started_boot_ms > BACK_OFF_LAST_MS) {
         s->start_failed = false;
