@@ -152,15 +152,15 @@ static bool act_on_cluster(struct coordinator *c, struct cluster *cluster) {
 
 static void log_rules(struct cluster *cluster) {
     const struct cluster_plan *p = &cluster->plan;
+    char says[512];
+    say(p, says, sizeof says);
     if (cluster->shown != p->rule)
-        log_info("rule", F_STR("cluster", cluster->name), F_STR("rule", p->rule->head.id), F_STR("name", p->rule->head.name), F_STR("sentence", p->rule->head.sentence),
-                 F_STR("about", p->about));
+        log_info(says, F_STR("cluster", cluster->name), F_STR("rule", p->rule->head.id), F_STR("name", p->rule->head.name));
     cluster->shown = p->rule;
     for (uint32_t i = 0; i < cluster->site_count; i++) {
         struct site *s = &cluster->sites[i];
         if (s->shown != p->sites[i])
-            log_info("rule", F_STR("cluster", cluster->name), F_STR("site", s->name), F_STR("rule", p->sites[i]->head.id), F_STR("name", p->sites[i]->head.name),
-                     F_STR("sentence", p->sites[i]->head.sentence));
+            log_info(p->sites[i]->head.sentence, F_STR("cluster", cluster->name), F_STR("site", s->name), F_STR("rule", p->sites[i]->head.id), F_STR("name", p->sites[i]->head.name));
         s->shown = p->sites[i];
     }
 }

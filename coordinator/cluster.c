@@ -152,6 +152,17 @@ void coordinator_set_term(struct coordinator *c, int64_t term) {
     journal_put(c->journal, "term", text);
 }
 
+static void log_record(const struct audit_record *r) {
+    const struct log_field all[] = {F_STR("cluster", r->cluster), F_STR("site", r->site), F_STR("operation", r->operation), F_STR("rule", r->rule),
+                                    F_STR("document", r->document), F_STR("detail", r->detail), F_STR("actor", r->actor)};
+    struct log_field known[sizeof all / sizeof all[0] + 1] = {{0}};
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        if (all[i].text[0])
+            known[count++] = all[i];
+    log_emit(LOG_INFO, r->what, known);
+}
+
 void note(struct coordinator *c, const struct cluster *cluster, const char *actor, const char *what, const char *site, const char *operation, const char *rule,
           const char *document, const char *format, ...) {
     struct audit_record record = {0};
@@ -167,8 +178,7 @@ void note(struct coordinator *c, const struct cluster *cluster, const char *acto
     vsnprintf(record.detail, sizeof record.detail, format, args);
     va_end(args);
     audit_add(&c->audit, &record);
-    log_info(what, F_STR("cluster", record.cluster), F_STR("site", record.site), F_STR("operation", record.operation), F_STR("rule", record.rule),
-             F_STR("document", record.document), F_STR("detail", record.detail), F_STR("actor", record.actor));
+    log_record(&record);
 }
 
 /* ---- and back ---- */

@@ -17,6 +17,7 @@
 #define REPORT_FRESH_MS 5000
 #define MEMBER_ALIVE_MS 5000
 #define RECEIPTS_MAX 128    /* of a cluster, newest kept */
+#define RECEIPTS_SEEN_MAX (2 * REPORT_RECEIPTS_MAX)
 #define OPERATIONS_MAX 64   /* of a cluster, newest kept in memory */
 #define CLUSTERS_MAX 32
 #define PROBLEMS_MAX 64
@@ -40,6 +41,9 @@ struct site {
     bool refused;                /* the pending one was refused */
     int64_t refused_boot_ms;
     char refused_reason[192];
+    /* receipts looked at already, by the hash of their envelopes: kept, known by another signature, or refused */
+    char seen[RECEIPTS_SEEN_MAX][HASH_TEXT_MAX];
+    uint32_t seen_count;
     /* what other sites need to know of it (relay.c) */
     char relay_key[HASH_TEXT_MAX], redo_key[HASH_TEXT_MAX];
     int64_t relay_mark, redo_boot_ms;

@@ -21,10 +21,14 @@ static bool is_outspoken(const struct report *r, const struct site *s, int64_t n
 
 /* ---- receipts ---- */
 
-static bool is_known(const struct cluster *cluster, const char *envelope) {
-    for (uint32_t i = cluster->receipt_count; i > 0; i--)
-        if (str_eq(cluster->receipts[i - 1].envelope->at, envelope))
+/* Each report repeats its site's receipts; each is looked at once. */
+static bool is_seen(struct site *s, struct bytes envelope) {
+    char hash[HASH_TEXT_MAX];
+    sign_hash(envelope, hash);
+    for (uint32_t i = 0; i < RECEIPTS_SEEN_MAX; i++)
+        if (str_eq(s->seen[i], hash))
             return true;
+    str_copy(s->seen[s->seen_count++ % RECEIPTS_SEEN_MAX], HASH_TEXT_MAX, hash);
     return false;
 }
 
@@ -55,13 +59,14 @@ static void keep_receipt(struct coordinator *c, struct cluster *cluster, const s
     FAILPOINT("receipt-put");
 }
 
-static void take_receipt(struct coordinator *c, struct cluster *cluster, const char *envelope) {
+static void take_receipt(struct coordinator *c, struct cluster *cluster, struct site *s, const char *envelope) {
     static struct receipt r; /* loop thread only; large */
+    struct bytes text = {envelope, strlen(envelope)};
     struct err err = {0};
-    if (is_known(cluster, envelope))
+    if (is_seen(s, text))
         return;
-    if (!verify_receipt((struct bytes){envelope, strlen(envelope)}, cluster->topology, &r, &err)) {
-        log_warning("receipt refused", F_STR("cluster", cluster->name), F_STR("reason", err.text));
+    if (!verify_receipt(text, cluster->topology, &r, &err)) {
+        log_warning("receipt refused", F_STR("cluster", cluster->name), F_STR("site", s->name), F_STR("reason", err.text));
         return;
     }
     for (uint32_t i = 0; i < cluster->receipt_count; i++)
@@ -164,7 +169,7 @@ static void take(struct coordinator *c, struct cluster *cluster, struct site *s,
     s->arrived_boot_ms = now_ms;
     text_set(&s->envelope, text_new(envelope.at, envelope.len));
     for (uint32_t i = 0; i < r->receipt_count; i++)
-        take_receipt(c, cluster, r->receipts[i]);
+        take_receipt(c, cluster, s, r->receipts[i]);
     raise_mark(c, cluster, &r->vote.opened);
     raise_mark(c, cluster, &r->vote.known_opened);
     follow_order(c, cluster, s);
