@@ -110,6 +110,7 @@ struct server {
     int64_t facts_boot_ms, probe_boot_ms; /* last good answers */
     bool facts_running, probe_running;
     int64_t facts_asked_ms, probe_asked_ms;
+    int64_t slots_done_ms;          /* when the last change of slots came back */
     bool command_running;           /* an SQL command of act is under way on `main` */
     struct pg_control control;
     bool control_ok;

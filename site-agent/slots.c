@@ -121,6 +121,7 @@ void slots_free_stale(struct agent *a) {
 static void on_slots(void *context, const struct pg_result *result) {
     struct agent *a = context;
     a->server.command_running = false;
+    a->server.slots_done_ms = clock_boot_ms();
     a->server.facts_asked_ms = 0; /* look at once */
     if (!result->ok)
         agent_log_step(a, "replication slots", &result->err);
@@ -153,8 +154,8 @@ static void add_drop(const char *name, struct strbuf *sql) {
 
 #define SLOT_COMMAND_MS 5000
 void act_slots(struct agent *a, enum step step) {
-    if (a->server.command_running)
-        return;
+    if (a->server.command_running || a->server.facts_asked_ms <= a->server.slots_done_ms)
+        return; /* what is known of the slots is older than the last change */
     struct slot_wish wishes[PG_SLOTS_MAX];
     uint32_t count = slots_wanted(a, wishes, PG_SLOTS_MAX);
     STRBUF sql = {0};

@@ -48,6 +48,7 @@ static bool may_ask(const struct view *v) { return in_reach(v) && !v->asked; }
 static bool may_promote(const struct view *v) { return in_reach(v); }
 static bool promoted(const struct view *v) { return opens(v) && v->asked && v->postmaster && v->answers && !v->in_recovery; }
 static bool promoted_unrecorded(const struct view *v) { return promoted(v) && !v->lineage_known; }
+static bool opening_silent(const struct view *v) { return opens(v) && v->asked && v->postmaster; }
 static bool promoted_and_down(const struct view *v) {
     return opens(v) && v->asked && !v->postmaster && (v->control == CONTROL_IN_PRODUCTION || v->control == CONTROL_SHUT_DOWN);
 }
@@ -134,6 +135,7 @@ const struct rule role_rules[] = {
     RULE("R37", "may-promote", "the epoch is asked: PostgreSQL is promoted", may_promote, WAKE_MOVING, STEP_PROMOTE, -1),
     RULE("R38", "promoted-unrecorded", "promoted: the new timeline's fingerprint is recorded first", promoted_unrecorded, WAKE_MOVING, STEP_RECORD_LINEAGE, -1),
     RULE("R39", "promoted", "promoted and recorded: the epoch is open", promoted, WAKE_MOVING, STEP_OPENED, -1),
+    RULE("R3A", "opening-silent", "past the point of no return: waits for the server to answer", opening_silent, 20, NO_STEP),
 
     RULE("R40", "birth-backs-off", "initdb failed: tries again after a pause", birth_backs_off, WAKE_IDLE, NO_STEP),
     RULE("R41", "birth-empty", "ordered to begin the cluster: initdb beside the data directory", birth_empty, WAKE_SOON, STEP_INITDB, -1),
