@@ -33,6 +33,7 @@
 #define REDIAL_EVERY_US 500000 /* for spare sessions, while the writing goes well */
 #define ANSWER_MS 3000         /* a row not answered by then is unknown */
 #define DIAL_MS 2000
+#define FIRST_CONNECT_MS 15000
 
 enum dial { DIAL_NONE, DIAL_UNDER_WAY, DIAL_READY };
 enum fate { FATE_ACKNOWLEDGED = 'A', FATE_UNKNOWN = 'U', FATE_REFUSED = 'F' };
@@ -356,10 +357,22 @@ static void exec_or_die(PGconn *connection, const char *sql) {
     PQclear(result);
 }
 
+/* A standby that has not yet replayed the making of the database ends libpq's way through the hosts: tried again. */
+static PGconn *connect_patiently(const char *conninfo) {
+    int64_t until_us = wall_us() + FIRST_CONNECT_MS * 1000;
+    for (;;) {
+        PGconn *connection = PQconnectdb(conninfo);
+        if (PQstatus(connection) == CONNECTION_OK)
+            return connection;
+        if (wall_us() > until_us)
+            die("%s", PQerrorMessage(connection));
+        PQfinish(connection);
+        usleep(100000);
+    }
+}
+
 static void make_table(const char *conninfo) {
-    PGconn *connection = PQconnectdb(conninfo);
-    if (PQstatus(connection) != CONNECTION_OK)
-        die("%s", PQerrorMessage(connection));
+    PGconn *connection = connect_patiently(conninfo);
     exec_or_die(connection, "SET client_min_messages = error");
     exec_or_die(connection, "CREATE TABLE IF NOT EXISTS writer_rows (run bigint, client int, n bigint, at timestamptz DEFAULT clock_timestamp())");
     PQfinish(connection);
@@ -440,7 +453,7 @@ static int64_t read_sent(const char *path, struct rows *sent) {
 }
 
 static void read_table(const char *conninfo, int64_t id, struct rows *found) {
-    PGconn *connection = PQconnectdb(conninfo);
+    PGconn *connection = connect_patiently(conninfo);
     char sql[128];
     snprintf(sql, sizeof sql, "SELECT client, n FROM writer_rows WHERE run = %" PRId64 " ORDER BY 1, 2", id);
     PGresult *result = PQexec(connection, sql);
