@@ -269,6 +269,40 @@ static void a_signal_reaches_the_whole_group(void **state) {
     assert_int_equal(proc_exit_code(p), 128 + SIGTERM);
 }
 
+/* For a parent that is itself the leader of a job: one group, ended as one. */
+static void a_child_may_stay_in_its_parents_group(void **state) {
+    (void)state;
+    PROC_AUTO *p = spawn(&(struct proc_options){.argv = SHELL("echo ready; exec sleep 60"), .join_group = true});
+    until_output(p, "ready");
+    assert_int_equal(getpgid(proc_pid(p)), getpgrp());
+    proc_signal(p, SIGTERM); /* reaches the program alone, or this test would end here */
+    assert_int_equal(to_the_end(p), PROC_SIGNALED);
+    assert_int_equal(proc_exit_code(p), 128 + SIGTERM);
+}
+
+static void a_child_may_die_with_its_parent(void **state) {
+    (void)state;
+    int told[2];
+    pid_t child;
+    assert_int_equal(pipe(told), 0);
+    pid_t parent = fork();
+    if (parent == 0) {
+        struct proc *p = spawn(&(struct proc_options){.argv = SHELL("exec sleep 60"), .death_signal = SIGKILL});
+        child = proc_pid(p);
+        if (write(told[1], &child, sizeof child) < 0) _exit(1);
+        for (;;) pause();
+    }
+    assert_int_equal(read(told[0], &child, sizeof child), sizeof child);
+    int pidfd = proc_pidfd_open(child);
+    assert_true(pidfd >= 0 && is_alive(child));
+    kill(parent, SIGKILL);
+    waitpid(parent, NULL, 0);
+    assert_int_equal(poll(&(struct pollfd){.fd = pidfd, .events = POLLIN}, 1, PATIENCE_MS), 1);
+    close(pidfd);
+    close(told[0]);
+    close(told[1]);
+}
+
 static void root_runs_a_program_as_somebody_else(void **state) {
     (void)state;
     if (geteuid() != 0) skip();
@@ -346,6 +380,8 @@ int main(void) {
         cmocka_unit_test(a_held_stdin_ends_with_its_holder),
         cmocka_unit_test(freeing_kills_what_still_runs),
         cmocka_unit_test(a_signal_reaches_the_whole_group),
+        cmocka_unit_test(a_child_may_stay_in_its_parents_group),
+        cmocka_unit_test(a_child_may_die_with_its_parent),
         cmocka_unit_test(root_runs_a_program_as_somebody_else),
         cmocka_unit_test(a_user_may_only_switch_to_itself),
         cmocka_unit_test(running_to_the_end_in_one_call),
