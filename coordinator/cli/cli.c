@@ -61,6 +61,15 @@ static bool find_command(struct cli *c, struct err *err) {
     return true;
 }
 
+static int command_missing(const struct cli *c) {
+    STRBUF text = {0};
+    if (c->options.json)
+        return say_refusal(c, CLI_USAGE, "usage", "pgregent --help", "a command is missing");
+    command_usage(&text);
+    fputs(text.at, c->io.err);
+    return CLI_USAGE;
+}
+
 static int dispatch(struct cli *c, bool understood, struct err *err) {
     STRBUF text = {0};
     struct err unknown_command = {0};
@@ -69,18 +78,15 @@ static int dispatch(struct cli *c, bool understood, struct err *err) {
         strbuf_add(&text, "pgregent " PGREGENT_VERSION "\n");
         return print(c, &text);
     }
-    if (c->options.help && (found || c->word_count == 0)) {
+    if (c->options.help && (found || understood)) {
         found ? command_help(c->command, &text) : command_usage(&text);
         return print(c, &text);
     }
-    if (c->word_count == 0 && !found && understood) {
-        command_usage(&text);
-        fputs(text.at, c->io.err);
-        return c->options.json ? say_refusal(c, CLI_USAGE, "usage", "pgregent --help", "a command is missing") : CLI_USAGE;
-    }
-    if (c->word_count > 0 && !found && !c->command && unknown_command.code != ERR_NONE)
-        return usage_error(c, &unknown_command);
-    if (found && !c->command->run)
+    if (!found && understood && unknown_command.code == ERR_NONE)
+        return command_missing(c);
+    if (!found) /* a misspelt option may have left its value behind as a word: it is told first */
+        return usage_error(c, understood ? &unknown_command : err);
+    if (!c->command->run)
         return not_built(c);
     if (!understood || !words_fit(c, err))
         return usage_error(c, err);

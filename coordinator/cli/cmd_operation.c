@@ -57,8 +57,10 @@ static json_t *find(struct cli *c, bool open, int *exit) {
     json_array_foreach(json_object_get(answer.json, "operations"), i, operation)
         if (id || !open || !operation_is_over(operation))
             return json_incref(operation);
-    *exit = say_refusal(c, id ? CLI_USAGE : open ? CLI_REFUSED : CLI_DONE, "not_found", NULL, id ? "%s has no operation %s" : open ? "no operation of %s is under way%s" : "%s has no operation yet%s",
-                        c->words[0], id ? id : "");
+    if (open && !id)
+        *exit = say_refusal(c, CLI_REFUSED, "not_found", NULL, "no operation of %s is under way", c->words[0]);
+    else
+        *exit = say_refusal(c, CLI_USAGE, "not_found", NULL, "%s has no operation %s", c->words[0], id ? id : "yet");
     return NULL;
 }
 

@@ -6,7 +6,7 @@
 
 static void source_line(const json_t *document, bool colours, struct strbuf *to) {
     if (str_eq(json_text(document, "source", NULL), "agents"))
-        paint(to, colours, PAINT_WARNING, "no coordinator was asked: this is what the agents say\n");
+        paint(to, colours, PAINT_WARNING, "without a coordinator: this is what the agents say\n");
 }
 
 /* ---- explain ---- */

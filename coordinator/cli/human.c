@@ -59,7 +59,10 @@ const char *human_ms(int64_t ms) {
     if (seconds >= 60)
         return two_units(seconds, 60, "min", 1, "s");
     char *to = next_buffer();
-    snprintf(to, HUMAN_MAX, seconds >= 10 ? "%.0f s" : "%.1f s", (double)ms / 1000);
+    if (seconds == 0)
+        snprintf(to, HUMAN_MAX, "%lld ms", (long long)ms);
+    else
+        snprintf(to, HUMAN_MAX, seconds >= 10 ? "%.0f s" : "%.1f s", (double)ms / 1000);
     return to;
 }
 

@@ -45,9 +45,10 @@ bool operation_id_is_valid(const char *id) {
 }
 
 void operation_title(const json_t *operation, struct strbuf *to) {
-    const char *from = json_text(operation, "from", NULL), *target = json_text(operation, "to", NULL);
-    strbuf_add(to, human(json_text(operation, "kind", "operation")));
-    if (from && target)
+    const char *kind = json_text(operation, "kind", "operation"), *from = json_text(operation, "from", NULL), *target = json_text(operation, "to", NULL);
+    bool moves = str_eq(kind, "switchover") || str_eq(kind, "failover");
+    strbuf_add(to, human(kind));
+    if (moves && from && target)
         strbuf_addf(to, " %s -> %s", human(from), human(target));
     else if (from || target)
         strbuf_addf(to, " of %s", human(target ? target : from));

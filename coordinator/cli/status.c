@@ -274,7 +274,7 @@ void status_text(const json_t *status, bool colours, struct strbuf *to) {
     size_t i;
     const json_t *cluster, *clusters = json_object_get(status, "clusters");
     if (str_eq(json_text(status, "source", NULL), "agents"))
-        paint(to, colours, PAINT_WARNING, "no coordinator was asked: this is what the agents say\n");
+        paint(to, colours, PAINT_WARNING, "without a coordinator: this is what the agents say\n");
     if (json_array_size(clusters) == 0)
         strbuf_add(to, "no cluster yet; pgregent apply FILE --create makes one\n");
     json_array_foreach(clusters, i, cluster) {
