@@ -49,7 +49,7 @@ static json_t *ask_one(struct cli *c, const char *address, struct strbuf *failur
     snprintf(url, sizeof url, "https://%s/v1/status", address);
     struct http_request request = {.method = "GET", .url = url, .deadline_ms = AGENT_MS, .connect_ms = AGENT_CONNECT_MS};
     if (!talk_exchange(c, &request, &status, &body, &interrupted, &err)) {
-        strbuf_addf(failures, "\n%s: %s", address, interrupted ? "interrupted" : err.text);
+        strbuf_addf(failures, "\n%s", interrupted ? "interrupted" : err.text);
         return NULL;
     }
     JSON_AUTO *answer = json_parse((struct bytes){body.at, body.len}, &err);

@@ -161,10 +161,10 @@ static enum talk_result poll_operation(struct follow *f, const char *cluster, co
     int64_t left_ms = f->until_ms == INT64_MAX ? HOLD_MS : f->until_ms - clock_boot_ms();
     struct talk_call call = {.method = "GET", .path = path.at, .patience_ms = left_ms < 1 ? 1 : left_ms < HOLD_MS ? left_ms : HOLD_MS};
     enum talk_result result = talk(f->c, &call, answer);
-    if (result == TALK_ANSWERED && answer->json) {
+    if (result == TALK_ANSWERED)
         f->silent_ms = 0;
-        *number = json_int(answer->json, "number", *number);
-    }
+    /* After silence the whole state is asked for: a coordinator that has restarted may count from the beginning. */
+    *number = result == TALK_ANSWERED ? json_int(answer->json, "number", -1) : -1;
     return result;
 }
 

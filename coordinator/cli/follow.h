@@ -6,7 +6,7 @@
 #include "rt/json.h"
 
 #define FOLLOW_SILENCE_MS 60000 /* nobody answers for so long: the outcome is unknown */
-#define FOLLOW_WAITING_MS 10000 /* waits for people, if that lasts */
+#define FOLLOW_WAITING_MS 3000  /* waits for people, if that lasts: a late report looks the same for a moment */
 
 struct follow {
     struct cli *c;

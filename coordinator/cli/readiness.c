@@ -68,9 +68,13 @@ int readiness_dry_run(struct cli *c, const char *cluster, const char *to) {
         json_object_set(error, "checks", checks);
         return say_refused(c, CLI_REFUSED, error);
     }
+    if (!json_bool(found, "changed", true))
+        say(c, "%s is the primary site of %s already: nothing would be done\n", to, cluster);
     if (c->options.json)
         say_document(c, json_pack("{s:i, s:b, s:b, s:s, s:s, s:O, s:O}", "format", 1, "changed", false, "dry_run", true, "cluster", cluster, "to", to, "checks", checks,
                                   "steps", json_object_get(found, "steps")));
+    if (!json_bool(found, "changed", true))
+        return CLI_DONE;
     say(c, "A move of %s to %s would be accepted right now. Nothing was changed. Steps:\n ", cluster, to);
     json_array_foreach(json_object_get(found, "steps"), i, step)
         say(c, " %s", human(json_string_value(step) ? json_string_value(step) : "?"));

@@ -1,5 +1,6 @@
 /* Exchanges with the coordinators, and what their failures mean for the exit code. */
 #include "coordinator/cli/talk.h"
+#include "coordinator/cli/command.h"
 #include "coordinator/cli/say.h"
 #include "rt/clock.h"
 #include <poll.h>
@@ -111,10 +112,18 @@ enum talk_result talk(struct cli *c, const struct talk_call *call, struct talk_a
             return understand(call, &body, out);
         }
         unknown = unknown || out->status == GATEWAY_STATUS || err.code == ERR_TIMEOUT;
-        strbuf_addf(&out->failures, "\n%s: %s", c->config.coordinators[turn],
-                    !answered ? err.text : out->status == BUSY_STATUS ? "busy (HTTP 503)" : "did not finish in time (HTTP 504)");
+        if (!answered)
+            strbuf_addf(&out->failures, "\n%s", err.text); /* names the address */
+        else
+            strbuf_addf(&out->failures, "\n%s: %s", c->config.coordinators[turn], out->status == BUSY_STATUS ? "busy (HTTP 503)" : "did not finish in time (HTTP 504)");
     }
     return unknown ? TALK_UNKNOWN : TALK_NOBODY;
+}
+
+/* With commands that wait for an operation --timeout bounds that waiting, and nothing else. */
+static int64_t question_ms(const struct cli *c) {
+    bool waits = (c->command->options & OPTION_NO_WAIT) || c->command->run == cmd_operation_watch;
+    return !waits && c->options.timeout_ms > 0 ? c->options.timeout_ms : OPTION_TIMEOUT_QUESTION_MS;
 }
 
 enum talk_result talk_ask(struct cli *c, struct talk_answer *out, const char *format, ...) {
@@ -123,8 +132,7 @@ enum talk_result talk_ask(struct cli *c, struct talk_answer *out, const char *fo
     va_start(args, format);
     strbuf_vaddf(&path, format, args);
     va_end(args);
-    int64_t whole_ms = c->options.timeout_ms > 0 ? c->options.timeout_ms : OPTION_TIMEOUT_QUESTION_MS;
-    struct talk_call call = {.method = "GET", .path = path.at, .patience_ms = whole_ms / c->config.coordinator_count + 1};
+    struct talk_call call = {.method = "GET", .path = path.at, .patience_ms = question_ms(c) / c->config.coordinator_count + 1};
     enum talk_result result = talk(c, &call, out);
     return result == TALK_UNKNOWN ? TALK_NOBODY : result; /* a question changes nothing, so nothing is unknown */
 }
