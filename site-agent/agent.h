@@ -176,6 +176,8 @@ struct vouching {
     struct voucher given[VOUCHERS_MAX];
     uint32_t given_count;
     char given_nonce[SITES_MAX][36]; /* newest nonce answered, per site */
+    struct voucher_ask questions[SITES_MAX]; /* not answered yet */
+    int64_t question_boot_ms[SITES_MAX];
 };
 
 struct agent {
@@ -280,6 +282,8 @@ void slots_free_stale(struct agent *a); /* ends walsenders of a downstream site'
 void publish(struct agent *a);
 void report_fill(struct agent *a, struct report *r);
 void uplink_step(struct agent *a);
+int64_t uplink_due_ms(const struct agent *a); /* boot ms; INT64_MAX: nothing to say */
+bool vouching_wants_renewal(const struct agent *a); /* a question waits for it */
 void vouching_step(struct agent *a);
 void vouching_hear(struct agent *a, const struct report *r); /* another site's signed report */
 void vouching_ask(struct agent *a);      /* begin, or go on with, a round of vouchers */

@@ -38,6 +38,8 @@ static void view_lease(const struct agent *a, struct view *v, int64_t now_ms) {
     v->lease_ours = a->records.has_lease && str_eq(record->holder, a->state.instance);
     v->lease_left_ms = v->lease_valid ? a->lease.deadline_ms - now_ms : 0;
     v->renew_in_ms = v->lease_valid ? a->lease.deadline_ms - a->site->local.ttl_ms + renew_every_ms(a) - now_ms : 0;
+    if (v->lease_valid && vouching_wants_renewal(a))
+        v->renew_in_ms = 0;
     v->take_in_ms = lease_take_wait_ms(&a->lease, a->state.instance, a->site->local.ttl_ms, now_ms);
     v->absent_waited = a->lease.seen && a->lease.seen_absent && now_ms - a->lease.unchanged_since_ms >= lease_full_wait_ms(a->site->local.ttl_ms);
 }

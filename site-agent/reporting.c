@@ -47,7 +47,7 @@ static void note_success(struct agent *a) {
 
 /* The leader speaks; with no leader alive, everybody. */
 static bool speaks(const struct agent *a) {
-    if (a->view.lease_valid || !a->records.has_lease)
+    if (a->view.lease_valid || !a->records.has_lease || str_eq(a->records.lease.holder_member, a->config.member))
         return true;
     return !records_member_fresh(a, a->records.lease.holder_member, clock_boot_ms()) || a->records.lease.state == LEASE_RELEASED;
 }
@@ -111,7 +111,7 @@ static void fill_vouchers(const struct agent *a, struct report *r) {
 
 static void fill_order(const struct agent *a, struct report *r) {
     const struct records *k = &a->records;
-    r->has_order = k->has_order;
+    r->has_order = k->has_order || a->state.epoch.generation > 0; /* an order that cannot be read now is an order */
     if (!k->has_order)
         return;
     str_copy(r->order_hash, sizeof r->order_hash, k->order_hash);
@@ -222,9 +222,18 @@ static void keep_relay(struct agent *a, const struct report *r) {
     struct relay seen = {.redo = oldest_redo(r), .opened = r->vote.opened, .term_count = r->lease.term_count, .has_order = r->has_order};
     str_copy(seen.site, sizeof seen.site, r->site);
     str_copy(seen.leader, sizeof seen.leader, r->leader);
-    for (uint32_t i = 0; i < a->records.relay_count; i++)
-        if (str_eq(a->records.relays[i].site, r->site) && (a->records.relays[i].term_count > seen.term_count || !r->speaks))
+    for (uint32_t i = 0; i < a->records.relay_count; i++) {
+        const struct relay *known = &a->records.relays[i];
+        if (!str_eq(known->site, r->site))
+            continue;
+        if (known->term_count > seen.term_count || !r->speaks)
             return; /* an older term, or nobody who leads: worth less than what is known */
+        if (epoch_compare(&known->opened, &seen.opened) > 0)
+            seen.opened = known->opened; /* what was opened once was opened for ever */
+        if (known->redo == seen.redo && known->term_count == seen.term_count && known->has_order == seen.has_order && str_eq(known->leader, seen.leader) &&
+            !epoch_compare(&known->opened, &seen.opened))
+            return;
+    }
     char key[64];
     STRBUF text = {0};
     snprintf(key, sizeof key, "relay/%s", r->site);
@@ -322,6 +331,21 @@ static void ask_topology(struct agent *a, int64_t now_ms) {
     struct http_request request = {.method = "GET", .url = url, .deadline_ms = REPORT_DEADLINE_MS};
     a->uplink.topology_due_ms = now_ms + TOPOLOGY_EVERY_MS;
     a->uplink.topology_id = http_client_start(a->uplink.http, &request, on_topology, a);
+}
+
+/* When the talk wants its next turn; a member that does not speak wants none. */
+int64_t uplink_due_ms(const struct agent *a) {
+    const struct uplink *u = &a->uplink;
+    int64_t due_ms = INT64_MAX;
+    if (!a->topology)
+        return u->topology_id ? due_ms : u->topology_due_ms;
+    if (!a->records.read || !speaks(a))
+        return due_ms;
+    if (!u->report_id)
+        due_ms = u->report_due_ms;
+    if (!u->poll_id && u->poll_due_ms < due_ms)
+        due_ms = u->poll_due_ms;
+    return due_ms;
 }
 
 void uplink_step(struct agent *a) {

@@ -114,10 +114,7 @@ void agent_wait(struct agent *a) {
     wait_for_server(a, &w);
     if (a->job)
         w.count += job_pollfds(a->job, &w.fds[w.count]);
-    if (a->topology) {
-        wait_until(&w, a->uplink.report_id ? w.until_ms : a->uplink.report_due_ms);
-        wait_until(&w, a->uplink.poll_id ? w.until_ms : a->uplink.poll_due_ms);
-    }
+    wait_until(&w, uplink_due_ms(a));
     int64_t left_ms = w.until_ms - clock_boot_ms();
     http_client_wait(a->uplink.http, w.fds, w.count, left_ms > 0 ? left_ms : 0);
     int64_t now_ms = clock_boot_ms();

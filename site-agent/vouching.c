@@ -43,8 +43,9 @@ static void hear_answer(struct agent *a, const struct report *r) {
     uint32_t i = site_index(a, r->site);
     if (!v->nonce[0] || i == a->topology->site_count)
         return;
-    if (!r->has_order && r->made_at >= v->asked_wall_ms - 5000)
-        v->answered[i] = true; /* it has no order: it cannot become primary by one */
+    bool never_ordered = !r->has_order && r->store_ok && epoch_is_zero(&r->vote.promised) && !r->members[0].has_data;
+    if (never_ordered && r->made_at >= v->asked_wall_ms - 5000)
+        v->answered[i] = true; /* it has no order and never had one: it cannot become primary by one */
     for (uint32_t k = 0; k < r->voucher_count; k++)
         if (r->speaks && str_eq(r->vouchers[k].site, a->config.site) && str_eq(r->vouchers[k].nonce, v->nonce) && !epoch_compare(&r->vouchers[k].opened, &v->opened))
             v->answered[i] = true;
@@ -67,34 +68,54 @@ static const char *why_not(const struct agent *a, const struct voucher_ask *ask)
     return NULL;
 }
 
-/* Another site asks. The promise is on our own disk before it is given. */
+/* Another site asks. It is answered once our lease was renewed after the question: a successor of ours waits that
+ * renewal out in full before it may speak, so no promise is needed from it. */
 static void hear_question(struct agent *a, const struct report *r) {
     struct vouching *v = &a->vouching;
     uint32_t i = site_index(a, r->site);
     if (!r->ask.nonce[0] || !r->speaks || i == a->topology->site_count || str_eq(v->given_nonce[i], r->ask.nonce))
         return;
-    const char *reason = why_not(a, &r->ask);
+    if (str_eq(v->questions[i].nonce, r->ask.nonce))
+        return;
+    v->questions[i] = r->ask;
+    v->question_boot_ms[i] = clock_boot_ms();
+}
+
+bool vouching_wants_renewal(const struct agent *a) {
+    for (uint32_t i = 0; a->topology && i < a->topology->site_count; i++)
+        if (a->vouching.questions[i].nonce[0] && a->lease.deadline_ms - a->site->local.ttl_ms < a->vouching.question_boot_ms[i])
+            return true;
+    return false;
+}
+
+/* The promise is on our own disk before it is given. */
+static void give_voucher(struct agent *a, uint32_t i) {
+    struct vouching *v = &a->vouching;
+    const struct voucher_ask *ask = &v->questions[i];
+    const char *site = a->topology->sites[i].name, *reason = why_not(a, ask);
+    int64_t own_ms = a->site->local.ttl_ms, until_ms = clock_boot_ms() + lease_full_wait_ms(own_ms);
+    struct err err = {0};
+    if (ask->length_ms > own_ms)
+        reason = "asks for longer than our own lease";
     if (reason) {
-        log_warning("voucher refused", F_STR("site", r->site), F_STR("reason", reason));
+        log_warning("voucher refused", F_STR("site", site), F_STR("reason", reason));
+        v->questions[i].nonce[0] = 0;
         return;
     }
-    int64_t length_ms = r->ask.length_ms < 600000 ? r->ask.length_ms : 600000;
-    int64_t until_ms = clock_boot_ms() + lease_full_wait_ms(length_ms);
-    struct err err = {0};
     if (until_ms > a->state.vouch_until_boot_ms)
         a->state.vouch_until_boot_ms = until_ms;
     if (!state_save(a->config.state_dir, &a->state, &err)) {
         agent_log_step(a, "keep a voucher", &err);
         return;
     }
-    str_copy(v->given_nonce[i], sizeof v->given_nonce[i], r->ask.nonce);
-    struct voucher *given = &v->given[i];
-    *given = (struct voucher){.opened = r->ask.opened};
-    str_copy(given->site, sizeof given->site, r->site);
-    str_copy(given->nonce, sizeof given->nonce, r->ask.nonce);
+    v->given[i] = (struct voucher){.opened = ask->opened};
+    str_copy(v->given[i].site, sizeof v->given[i].site, site);
+    str_copy(v->given[i].nonce, sizeof v->given[i].nonce, ask->nonce);
+    str_copy(v->given_nonce[i], sizeof v->given_nonce[i], ask->nonce);
     v->given_count = a->topology->site_count;
+    v->questions[i].nonce[0] = 0;
     a->uplink.report_due_ms = 0;
-    log_info("voucher given", F_STR("site", r->site), F_INT("ms", length_ms));
+    log_info("voucher given", F_STR("site", site), F_INT("ms", own_ms));
 }
 
 void vouching_hear(struct agent *a, const struct report *r) {
@@ -104,9 +125,12 @@ void vouching_hear(struct agent *a, const struct report *r) {
 
 void vouching_step(struct agent *a) {
     struct vouching *v = &a->vouching;
-    if (!a->topology || !v->nonce[0])
+    if (!a->topology)
         return;
-    if (all_answered(a)) {
+    for (uint32_t i = 0; i < a->topology->site_count && !vouching_wants_renewal(a) && a->view.lease_valid; i++)
+        if (v->questions[i].nonce[0])
+            give_voucher(a, i);
+    if (v->nonce[0] && all_answered(a)) {
         v->confirmed_until_ms = v->asked_boot_ms + a->site->local.ttl_ms;
         v->nonce[0] = 0;
         log_info("every other site has confirmed");

@@ -152,7 +152,7 @@ static bool is_elector(const struct lease *record, const char *instance) {
 }
 
 int64_t lease_take_wait_ms(const struct lease_memory *m, const char *instance, int64_t largest_length_ms, int64_t now_ms) {
-    if (m->holding) return -1;
+    if (lease_valid(m, now_ms)) return -1; /* a hold that has lapsed is waited out like anybody's */
     if (!m->seen) return lease_full_wait_ms(largest_length_ms);
     if (!m->seen_absent && !is_elector(&m->last, instance)) return -1;
     if (m->released_saves_wait) return 0;
