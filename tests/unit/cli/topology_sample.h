@@ -14,7 +14,7 @@ static inline const char *new_public(void) {
     return text;
 }
 
-/* `agents`: port of every agent (0: ports that nobody listens on). */
+/* `agent_port` is that of the agent of ams-1; nobody listens on the others. 0: on none. */
 static inline void sample_topology(const struct sign_key *alice, int agent_port, struct strbuf *to) {
     char public[SIGN_PUBLIC_TEXT_MAX];
     sign_public_format(alice->public, public);
@@ -25,7 +25,7 @@ static inline void sample_topology(const struct sign_key *alice, int agent_port,
         strbuf_addf(to, "  %s:\n    store: {embedded: /var/lib/pgregent/%s}\n    members:\n", site, site);
         for (int m = 1; m <= 2; m++)
             strbuf_addf(to, "      %s-%d: {address: \"127.0.0.1:74%d%d\", agent: \"127.0.0.1:%d\", key: \"%s\", postgresql: {data_dir: /var/lib/postgresql/orders/%s-%d}}\n", site, m,
-                        s + 1, m, agent_port ? agent_port : 10 * (s + 1) + m, new_public(), site, m);
+                        s + 1, m, agent_port && s + m == 1 ? agent_port : 10 * (s + 1) + m, new_public(), site, m);
     }
     strbuf_addf(to, "coordinators: {par: {address: \"127.0.0.1:7400\", key: \"%s\"}}\nkeys:\n  operators: {alice: {key: \"%s\", may: [all]}}\n", new_public(), public);
 }
