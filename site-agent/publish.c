@@ -137,7 +137,7 @@ static void status_fill(struct agent *a, struct member_status *m) {
     str_copy(m->rule, sizeof m->rule, a->plan.rules[CONCERN_ROLE]->id);
     str_copy(m->why, sizeof m->why, a->plan.rules[CONCERN_ROLE]->sentence);
     m->topology_version = a->topology->topology_version;
-    m->target_ready = v->want_ready && v->ready;
+    m->target_ready = v->want_ready && v->ready && !v->vouching; /* a promotion would wait for the voucher's end, in the gap */
     m->checkpointed = v->want_checkpoint && v->checkpointed;
     m->not_streaming_reasoned = v->upstream && v->answers && !v->streaming;
 }
