@@ -24,11 +24,17 @@ static const char *found(const struct cluster_view *v, const char **member) {
 }
 static bool data_found(const struct cluster_view *v) {
     const char *member;
-    return found(v, &member) != NULL;
+    return cluster_is_open(v) || found(v, &member) != NULL;
 }
 static void tell_found(const struct cluster_view *v, char *to, size_t size) {
     const char *member, *where = found(v, &member);
-    snprintf(to, size, member ? "member %s of site %s holds data" : "%s site %s holds an order", member ? member : "", where);
+    struct epoch highest = cluster_epoch(v);
+    char epoch[EPOCH_TEXT_MAX];
+    epoch_format(&highest, epoch);
+    if (!where)
+        snprintf(to, size, "%s was opened", epoch);
+    else
+        snprintf(to, size, "%s%s%s holds %s", where, member ? "/" : "", member ? member : "", member ? "data" : "an order");
 }
 
 static const struct member_facts *silent_member(const struct site_facts *s) {
@@ -68,7 +74,7 @@ static void birth(const struct cluster_view *v, struct order_intent *o) {
 
 const struct cluster_rule create_rules[] = {
     FINISH(SAYS("C10", "created", "the first epoch is open"), opened, OP_OPEN, OP_DONE, NULL),
-    FINISH(SAYS("C11", "data-found", "somebody holds data or an order: nothing is created over it"), data_found, OP_CHECK, OP_FAILED, tell_found),
+    FINISH(SAYS("C11", "data-found", "the cluster is there: somebody holds data or an order, or an epoch was opened; nothing is created over it"), data_found, OP_CHECK, OP_FAILED, tell_found),
     FINISH(SAYS("C12", "birth-refused", "the site has refused to begin the cluster"), refused, OP_BIRTH, OP_FAILED, NULL),
     WAIT(SAYS("C13", "being-born", "the site has its first order: waits for its first epoch to open"), holds_birth, OP_OPEN, NULL),
     WAIT(ASKS("C14", "not-all-asked", "initdb only when every listed member says that it holds no data"), unheard, OP_CHECK, tell_silent),

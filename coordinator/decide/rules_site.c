@@ -29,7 +29,7 @@ static bool moving(const struct cluster_view *v, int i) {
 /* ---- the primary ---- */
 static bool primary(const struct cluster_view *v, int i) { return i == cluster_primary(v); }
 static bool primary_stops(const struct cluster_view *v, int i) { return primary(v, i) && site_hands_over(at(v, i)); }
-static bool primary_dropped(const struct cluster_view *v, int i) { return primary(v, i) && at(v, i)->order_kind == ORDER_STOP; }
+static bool primary_dropped(const struct cluster_view *v, int i) { return primary(v, i) && at(v, i)->order_kind == ORDER_STOP && at(v, i)->stop_dropped; }
 static bool primary_unopened(const struct cluster_view *v, int i) {
     struct epoch highest = cluster_epoch(v);
     return primary(v, i) && epoch_below(&at(v, i)->opened, &highest);
@@ -70,6 +70,7 @@ static void follow(const struct cluster_view *v, int i, struct order_intent *o) 
 static void keep_standby(const struct cluster_view *v, int i, struct order_intent *o) {
     follow(v, i, o);
     o->kind = ORDER_PREPARE;
+    o->of_operation = false;
 }
 
 #define RULE(id_, name_, says, test, what) {SAYS(id_, name_, says), .applies = (test), .order = (what)}
@@ -83,8 +84,8 @@ const struct site_rule site_rules[] = {
     RULE("C76", "moving", "the primacy moves: its role is left alone", moving, NULL),
     RULE("C77", "no-order", "has no order yet: a bootstrap will bring its first", no_order, NULL),
     RULE("C78", "primary-stops", "holds a stop request: its receipt or its end is awaited", primary_stops, NULL),
-    RULE("C79", "primary-plain", "has dropped a stop request: made a plain primary again", primary_dropped, keep_primary),
-    RULE("C80", "primary-unopened", "is known to be the primary, and has not said so itself since", primary_unopened, NULL),
+    RULE("C79", "primary-unopened", "is known to be the primary, and has not said so itself since", primary_unopened, NULL),
+    RULE("C80", "primary-plain", "has dropped a stop request: made a plain primary again", primary_dropped, keep_primary),
     RULE("C81", "primary-outdated", "the slots that it shall hold have changed: ordered anew", primary_outdated, keep_primary),
     RULE("C82", "primary", "primary, order up to date", primary, NULL),
     RULE("C83", "upstream-unknown", "waits for its upstream's report: nobody follows an unknown history", upstream_unknown, NULL),

@@ -2,6 +2,7 @@
  * lost in between, the next step follows from what the sites say. Before the target's `asked` it can be taken back. */
 #include "coordinator/decide/cluster.h"
 #include <stdio.h>
+#include <string.h>
 
 static const struct site_facts *from(const struct cluster_view *v) { return &v->sites[v->op.from]; }
 static const struct site_facts *to(const struct cluster_view *v) { return &v->sites[v->op.to]; }
@@ -40,7 +41,13 @@ static bool asked_unheard(const struct cluster_view *v) { return asked(v) && !to
 
 /* ---- the target has declined: the receipt goes back ---- */
 static bool stopped(const struct cluster_view *v) { return site_has_handed_over(from(v), &v->op.epoch) && epoch_same(&from(v)->successor, &v->op.next); }
-static bool declined(const struct cluster_view *v) { return stopped(v) && site_decline(to(v), &v->op.next); }
+/* The decline passes the receipt to an epoch of the old primary; one that names another is for a person. */
+static bool declined(const struct cluster_view *v) {
+    const struct decline_facts *d = site_decline(to(v), &v->op.next);
+    return stopped(v) && d && epoch_below(&v->op.next, &d->next) && strcmp(d->next.site, from(v)->name) == 0;
+}
+static bool declined_astray(const struct cluster_view *v) { return stopped(v) && site_decline(to(v), &v->op.next); }
+static bool declined_first(const struct cluster_view *v) { return declined(v) && !v->op.abort; }
 static bool holds_back(const struct cluster_view *v) { return from(v)->has_order && from(v)->order_kind == ORDER_ABORT && !epoch_below(&from(v)->order_epoch, &v->op.next); }
 static bool giving_back(const struct cluster_view *v) { return declined(v) && (holds_back(v) || site_waits_for(from(v), ORDER_ABORT)); }
 static bool back_refused(const struct cluster_view *v) { return declined(v) && from(v)->pending_kind == ORDER_ABORT && site_is_refusing(from(v)); }
@@ -148,35 +155,37 @@ const struct cluster_rule switchover_rules[] = {
     WAIT(ASKS("C36", "asked-unheard", "the target is past the point of no return and does not report: bring it back, or `pgregent failover`"), asked_unheard, OP_PROMOTE, NULL),
     WAIT(SAYS("C37", "asked", "the target is past the point of no return: only forward"), asked, OP_PROMOTE, NULL),
 
-    WAIT(ASKS("C38", "old-primary-unheard", "the target has declined and the old primary, which may open again, does not report: bring it back, or `pgregent failover`"), back_unheard, OP_ABORT, NULL),
-    WAIT(ASKS("C39", "back-refused", "the old primary refuses to open again: see the reason in the audit log"), back_refused, OP_ABORT, NULL),
-    WAIT(SAYS("C40", "giving-back", "the target has declined: waits for the old primary to open again"), giving_back, OP_ABORT, NULL),
-    ORDER(SAYS("C41", "give-back", "the target has declined: the old primary is ordered to open again"), declined, OP_ABORT, give_back),
+    ABORT(SAYS("C38", "declined", "the target has declined by itself: its order's time was over"), declined_first, NULL),
+    WAIT(ASKS("C39", "old-primary-unheard", "the target has declined and the old primary, which may open again, does not report: bring it back, or `pgregent failover`"), back_unheard, OP_ABORT, NULL),
+    WAIT(ASKS("C40", "back-refused", "the old primary refuses to open again: see the reason in the audit log"), back_refused, OP_ABORT, NULL),
+    WAIT(SAYS("C41", "giving-back", "the target has declined: waits for the old primary to open again"), giving_back, OP_ABORT, NULL),
+    ORDER(SAYS("C42", "give-back", "the target has declined: the old primary is ordered to open again"), declined, OP_ABORT, give_back),
+    WAIT(ASKS("C43", "declined-astray", "the target's decline passes the receipt to an epoch that is not the old primary's: a person must look"), declined_astray, OP_ABORT, NULL),
 
-    WAIT(ASKS("C42", "target-unheard", "the old primary has handed over and the target does not report: bring it back, or `pgregent failover`"), target_unheard, OP_PROMOTE, NULL),
-    ABORT(SAYS("C43", "overdue", "the deadline is over before the point of no return"), overdue, NULL),
-    ABORT(SAYS("C44", "refused", "a site has refused its order"), refused, tell_refused),
-    WAIT(SAYS("C45", "target-declining", "waits for the target to decline the epoch"), target_aborts, OP_ABORT, NULL),
-    WAIT(ASKS("C46", "decline-refused", "the target refuses to decline: it may have passed the point of no return; tried again"), target_abort_refused, OP_ABORT, NULL),
-    ORDER(SAYS("C47", "decline", "taken back: the target is ordered to decline, so that the receipt goes back"), target_must_abort, OP_ABORT, decline),
-    WAIT(SAYS("C48", "promoting", "the receipt is with the target: it replays to its end and asks"), promoting, OP_PROMOTE, NULL),
-    ORDER(SAYS("C49", "promote", "the old primary has stopped with a receipt: the target is ordered to take over"), stopped, OP_PROMOTE, promote),
+    WAIT(ASKS("C44", "target-unheard", "the old primary has handed over and the target does not report: bring it back, or `pgregent failover`"), target_unheard, OP_PROMOTE, NULL),
+    ABORT(SAYS("C45", "overdue", "the deadline is over before the point of no return"), overdue, NULL),
+    ABORT(SAYS("C46", "refused", "a site has refused its order"), refused, tell_refused),
+    WAIT(SAYS("C47", "target-declining", "waits for the target to decline the epoch"), target_aborts, OP_ABORT, NULL),
+    WAIT(ASKS("C48", "decline-refused", "the target refuses to decline: it may have passed the point of no return; tried again"), target_abort_refused, OP_ABORT, NULL),
+    ORDER(SAYS("C49", "decline", "taken back: the target is ordered to decline, so that the receipt goes back"), target_must_abort, OP_ABORT, decline),
+    WAIT(SAYS("C50", "promoting", "the receipt is with the target: it replays to its end and asks"), promoting, OP_PROMOTE, NULL),
+    ORDER(SAYS("C51", "promote", "the old primary has stopped with a receipt: the target is ordered to take over"), stopped, OP_PROMOTE, promote),
 
-    ABORT(SAYS("C50", "dropped", "the old primary has dropped the stop request: it goes on"), dropped_first, NULL),
-    WAIT(SAYS("C51", "plain-again-sent", "taken back: waits for the old primary to accept that it stays what it was"), plain_again_sent, OP_ABORT, NULL),
-    WAIT(SAYS("C52", "plain-again-refused", "the old primary refuses the order that ends the stop: planned again after a pause"), plain_again_refused, OP_ABORT, NULL),
-    ORDER(SAYS("C53", "plain-again", "taken back: the stop request is replaced, the old primary stays what it was"), must_be_plain, OP_ABORT, plain_again),
-    FINISH(SAYS("C54", "aborted", "nothing was stopped: same primary, writable"), nothing_stopped, OP_ABORT, OP_ABORTED, NULL),
-    WAIT(ASKS("C55", "stop-unheard", "the old primary holds a stop request and does not report: it drops the request by itself, or hands over; nobody else may write before that is known"), stop_unheard, OP_ABORT, NULL),
-    WAIT(SAYS("C56", "stopping", "the old primary stops: waits for its receipt, or for it to drop the request"), stop_runs, OP_STOP, NULL),
+    ABORT(SAYS("C52", "dropped", "the old primary has dropped the stop request: it goes on"), dropped_first, NULL),
+    WAIT(SAYS("C53", "plain-again-sent", "taken back: waits for the old primary to accept that it stays what it was"), plain_again_sent, OP_ABORT, NULL),
+    WAIT(SAYS("C54", "plain-again-refused", "the old primary refuses the order that ends the stop: planned again after a pause"), plain_again_refused, OP_ABORT, NULL),
+    ORDER(SAYS("C55", "plain-again", "taken back: the stop request is replaced, the old primary stays what it was"), must_be_plain, OP_ABORT, plain_again),
+    FINISH(SAYS("C56", "aborted", "nothing was stopped: same primary, writable"), nothing_stopped, OP_ABORT, OP_ABORTED, NULL),
+    WAIT(ASKS("C57", "stop-unheard", "the old primary holds a stop request and does not report: it drops the request by itself, or hands over; nobody else may write before that is known"), stop_unheard, OP_ABORT, NULL),
+    WAIT(SAYS("C58", "stopping", "the old primary stops: waits for its receipt, or for it to drop the request"), stop_runs, OP_STOP, NULL),
 
-    WAIT(SAYS("C57", "sites-unheard", "waits for reports of both sites"), unheard, OP_PREPARE, tell_unheard),
-    ORDER(SAYS("C58", "prepare-target", "the target is made ready"), prepare_target_due, OP_PREPARE, prepare_target),
-    ORDER(SAYS("C59", "prepare-primary", "the old primary makes a checkpoint, so that its stop is short"), prepare_primary_due, OP_PREPARE, prepare_primary),
-    WAIT(SAYS("C60", "preparing", "waits for readiness and checkpoint"), preparing, OP_PREPARE, tell_preparing),
-    WAIT(SAYS("C61", "stop-sent", "waits for the old primary to accept the stop request"), stop_sent, OP_STOP, NULL),
-    WAIT(SAYS("C62", "not-ready", "the target is not ready to take over without loss or delay"), not_ready, OP_PREPARE, tell_not_ready),
-    ABORT(SAYS("C63", "too-late-to-stop", "too little of the deadline is left to begin the stop"), too_late_to_stop, NULL),
-    ORDER(SAYS("C64", "stop", "everything is ready: the old primary is ordered to stop, its receipt passes to the target alone"), always, OP_STOP, stop),
+    WAIT(SAYS("C59", "sites-unheard", "waits for reports of both sites"), unheard, OP_PREPARE, tell_unheard),
+    ORDER(SAYS("C60", "prepare-target", "the target is made ready"), prepare_target_due, OP_PREPARE, prepare_target),
+    ORDER(SAYS("C61", "prepare-primary", "the old primary makes a checkpoint, so that its stop is short"), prepare_primary_due, OP_PREPARE, prepare_primary),
+    WAIT(SAYS("C62", "preparing", "waits for readiness and checkpoint"), preparing, OP_PREPARE, tell_preparing),
+    WAIT(SAYS("C63", "stop-sent", "waits for the old primary to accept the stop request"), stop_sent, OP_STOP, NULL),
+    WAIT(SAYS("C64", "not-ready", "the target is not ready to take over without loss or delay"), not_ready, OP_PREPARE, tell_not_ready),
+    ABORT(SAYS("C65", "too-late-to-stop", "too little of the deadline is left to begin the stop"), too_late_to_stop, NULL),
+    ORDER(SAYS("C66", "stop", "everything is ready: the old primary is ordered to stop, its receipt passes to the target alone"), always, OP_STOP, stop),
     {.head = {.id = NULL}},
 };
