@@ -127,6 +127,8 @@ static void judge(struct change *out) {
         snprintf(message, sizeof message, "%s: %s", d->path, d->note ? d->note : "can't be changed");
         change_refuse(out, "topology-change", message, "take this change out of the file");
     }
+    if (out->differences->more) /* those were not judged */
+        change_refuse(out, "topology-change", "too many changes at once to judge them all", "apply them in several steps");
     const json_t *operation = json_object_get(out->cluster, "operation");
     if (json_is_object(operation)) {
         snprintf(message, sizeof message, "%s %s is under way", json_text(operation, "kind", "operation"), json_text(operation, "id", "?"));

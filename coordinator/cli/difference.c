@@ -71,7 +71,7 @@ static void judge(struct difference *d) {
     }
     for (size_t i = 0; i < sizeof meanings / sizeof *meanings; i++)
         if ((meanings[i].kinds & (1u << d->kind)) && fits(meanings[i].pattern, d->path)) {
-            d->effect = meanings[i].effect;
+            d->effect = (int)meanings[i].effect;
             d->note = meanings[i].note;
             return;
         }
@@ -184,13 +184,6 @@ void differences_find(const struct node *before, const struct node *after, struc
         compare(before, after, "", out);
     else
         all_new(after, out);
-}
-
-bool differences_are_refused(const struct differences *d) {
-    for (uint32_t i = 0; i < d->count; i++)
-        if (d->at[i].effect == EFFECT_REFUSED)
-            return true;
-    return false;
 }
 
 /* ---- showing ---- */

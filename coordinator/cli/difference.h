@@ -34,7 +34,6 @@ struct differences {
 };
 /* `before` NULL: there is no topology yet. */
 void differences_find(const struct node *before, const struct node *after, struct differences *out);
-bool differences_are_refused(const struct differences *d);
 json_t *differences_document(const struct differences *d);
 void differences_text(const struct differences *d, bool colours, struct strbuf *to);
 #endif
