@@ -28,7 +28,7 @@ bool operator_open(struct cli *c, struct sign_key *key, int *exit) {
 
 void operator_request(const struct cli *c, const char *cluster, enum verb verb, struct request *out) {
     unsigned char id[16];
-    *out = (struct request){.verb = verb, .issued_at = clock_wall_ms(), .create = c->options.create && verb == VERB_APPLY};
+    *out = (struct request){.verb = (int)verb, .issued_at = clock_wall_ms(), .create = c->options.create && verb == VERB_APPLY};
     out->expires_at = out->issued_at + REQUEST_STARTS_WITHIN_MS;
     clock_random(id, sizeof id);
     str_hex(out->op, id, sizeof id);
