@@ -28,7 +28,7 @@ static void act_lease(struct agent *a, enum step step) {
 
 /* Swaps of the speaker: only the holder of the site lease changes order, vote record and receipts (2.1). */
 static void act_speaker(struct agent *a, enum step step) {
-    if (a->swap_pending || !leads_now(a))
+    if (a->swap_pending || !leads_now(a) || a->view.store_went_back)
         return;
     if (step == STEP_ACCEPT)
         swap_accept(a);
@@ -77,10 +77,11 @@ static void act_step(struct agent *a, enum step step) {
     }
 }
 
-/* The effect of one step can change what the next concern sees; what was planned on an old view is not done on it:
- * at most the steps of one swap a tick. */
+/* An order that is accepted makes the rest of the plan old: what was planned under one order is not done under the next. */
 void act(struct agent *a, const struct plan *p) {
-    for (int concern = 0; concern < CONCERN_COUNT; concern++)
+    char order[HASH_TEXT_MAX];
+    str_copy(order, sizeof order, a->records.order_hash);
+    for (int concern = 0; concern < CONCERN_COUNT && str_eq(order, a->records.order_hash); concern++)
         for (int i = 0; i < PLAN_STEPS_MAX; i++)
             if (p->rules[concern]->steps[i] >= 0)
                 act_step(a, (enum step)p->rules[concern]->steps[i]);

@@ -4,8 +4,10 @@
 #include "rt/clock.h"
 #include "rt/proc.h"
 #include "site-agent/agent.h"
+#include "site-agent/deadman/deadman_tree.h"
 #include "site-agent/lineage.h"
 #include "site-agent/server.h"
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -50,8 +52,7 @@ static void send_start(struct agent *a, bool primary, const struct pg_argv *argv
         r.kill_boot_ms = a->lease.deadline_ms - 200;
         r.fast_boot_ms = a->lease.deadline_ms - a->site->local.stop_time_ms;
     }
-    if (deadman_send(s->deadman, &r))
-        s->starting_until_ms = clock_boot_ms() + 5000;
+    s->start_id = deadman_send(s->deadman, &r); /* until it is answered, or the connection is gone, a server may be coming up */
     s->starting_primary = primary;
     s->deadline_sent_ms = r.kill_boot_ms;
     s->restart_pending = s->stop_sent_for_running = false;
@@ -79,12 +80,26 @@ static void start(struct agent *a, bool primary) {
 
 /* ---- stop ---- */
 
+/* Every PostgreSQL process that works in our directory, by whomever it was started. */
+#define KILL_DIRECTLY_MAX 1024
+static void kill_directly(const struct agent *a) {
+    FILE_AUTO int directory = open(a->member->postgresql.data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    pid_t pid = 0;
+    for (int i = 0; i < KILL_DIRECTLY_MAX && directory >= 0 && (pid = deadman_tree_stranger(directory)) > 0; i++)
+        kill(pid, SIGKILL);
+}
+
+#define KILL_AGAIN_MS 1000
 static void send_kill(struct agent *a) {
     struct server *s = &a->server;
-    if (s->kill_running)
+    int64_t now_ms = clock_boot_ms();
+    if (s->kill_sent_ms && now_ms - s->kill_sent_ms < KILL_AGAIN_MS)
         return;
+    bool again = s->kill_sent_ms && now_ms - s->kill_sent_ms < 3 * KILL_AGAIN_MS;
+    s->kill_sent_ms = now_ms;
     struct deadman_request r = {.command = DEADMAN_KILL};
-    s->kill_running = deadman_send(s->deadman, &r) != 0;
+    if (!s->deadman || !deadman_send(s->deadman, &r) || again)
+        kill_directly(a); /* no dead-man, or one that does not do it */
     log_warning("every process of PostgreSQL is killed", F_INT("postmaster", s->status.postmaster_pid));
 }
 
@@ -121,7 +136,7 @@ static void stop(struct agent *a) {
         note_stop(s, pid);
         log_warning("fast stop of PostgreSQL", F_INT("postmaster", pid), F_STR("rule", a->plan.rules[CONCERN_ROLE]->id));
         signal_postmaster(a, SIGINT);
-    } else if (now_ms - s->stop_sent_boot_ms > a->site->local.stop_time_ms && s->status.postmaster_pid) {
+    } else if (now_ms - s->stop_sent_boot_ms > a->site->local.stop_time_ms) {
         send_kill(a);
     }
 }
@@ -149,7 +164,7 @@ static void nudge_walsenders(struct agent *a, int64_t now_ms) {
 static void stop_ordered(struct agent *a) {
     struct server *s = &a->server;
     bool sent = str_eq(s->stop_order, a->records.order_hash) && s->stop_pid == s->status.postmaster_pid;
-    if (!lease_valid(&a->lease, clock_boot_ms()))
+    if (!lease_valid(&a->lease, clock_boot_ms()) || !s->status.postmaster_pid)
         return;
     if (sent) {
         nudge_walsenders(a, clock_boot_ms());
@@ -181,13 +196,15 @@ static void run_command(struct agent *a, const char *sql, int64_t deadline_ms) {
 
 /* In this order: the dead-man has the deadline and watches for the moment without standby.signal; recovery.signal makes
  * a start by hand in that moment impossible; then the trigger. */
+#define GUARD_AGAIN_MS 1000
+#define PROMOTE_AGAIN_MS 3000
 static void promote(struct agent *a) {
     struct server *s = &a->server;
     struct err err = {0};
     if (!lease_valid(&a->lease, clock_boot_ms() + a->site->local.stop_time_ms))
         return;
     if (!s->status.guard && !s->status.started_primary) {
-        if (s->guard_sent_pid == s->status.postmaster_pid)
+        if (s->guard_sent_pid == s->status.postmaster_pid && clock_boot_ms() - s->guard_sent_ms < GUARD_AGAIN_MS)
             return;
         if (!write_as_server(a, "recovery.signal", &err)) {
             agent_log_step(a, "guard the promotion", &err);
@@ -196,16 +213,17 @@ static void promote(struct agent *a) {
         struct deadman_request guard = {.command = DEADMAN_GUARD, .on = true, .kill_boot_ms = a->lease.deadline_ms - 200,
                                         .fast_boot_ms = a->lease.deadline_ms - a->site->local.stop_time_ms, .uid = a->config.uid, .gid = a->config.gid};
         str_copy(guard.data_dir, sizeof guard.data_dir, a->member->postgresql.data_dir);
+        s->guard_sent_ms = clock_boot_ms();
         if (deadman_send(s->deadman, &guard))
             s->guard_sent_pid = s->status.postmaster_pid;
         return;
     }
-    if (s->promote_sent_ms)
-        return;
+    if (s->command_running || (s->promote_sent_ms && clock_boot_ms() - s->promote_sent_ms < PROMOTE_AGAIN_MS))
+        return; /* the trigger may be repeated: what has been promoted is out of recovery and not asked again */
     server_set_deadline(a);
     s->promote_sent_ms = clock_boot_ms();
     log_info("promoting PostgreSQL");
-    run_command(a, "SELECT pg_promote(false)", 5000);
+    run_command(a, "SELECT pg_promote(false)", PROMOTE_AGAIN_MS);
 }
 
 /* ---- the rest ---- */

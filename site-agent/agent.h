@@ -31,6 +31,7 @@ struct agent_state {
     char store_id[INSTANCE_MAX];
     struct epoch epoch;      /* highest accepted (1.6, 3.2) */
     int64_t serial;
+    bool hold_watched;       /* the hold was taken after watching it being renewed, or is the site's birth: it may open */
     bool data_expected;      /* this member once held data */
     int64_t vouch_until_boot_ms; /* our newest voucher, in this boot */
     int64_t last_wall_ms;    /* floor of the receiver's clock: issue time of the newest accepted document (3.5) */
@@ -63,6 +64,7 @@ struct records {
     int64_t revision;
     bool retry;               /* something of the last read could not be kept on disk: the same again */
     bool has_lease, has_vote, has_order;
+    bool order_unreadable;    /* an order is held that does not verify here: nothing is accepted in its place */
     struct strbuf lease_text, vote_text, order_text, system_id_text; /* exactly as stored: what a swap expects */
     struct lease lease;
     struct vote vote;
@@ -95,6 +97,7 @@ struct candidate {
     char reason[192];
 };
 
+#define TARGET_MAX (NAME_MAX_BYTES * (MEMBERS_MAX + 1))
 /* ---- the server under the dead-man ---- */
 struct server {
     struct deadman_client *deadman;
@@ -118,7 +121,7 @@ struct server {
     /* what the running (or next) server is configured for */
     struct pg_config_input applied;
     struct strbuf applied_text;     /* rendered postgresql.conf and pg_hba.conf */
-    char applied_target[96];        /* "site/member" list that primary_conninfo leads to; "" nobody */
+    char applied_target[TARGET_MAX];        /* "site/member" list that primary_conninfo leads to; "" nobody */
     bool applied_known;
     bool restart_pending;
     /* stop and start */
@@ -128,13 +131,17 @@ struct server {
     int64_t stop_sent_boot_ms, stop_sent_wall_ms, stop_nudged_ms;
     int64_t walsenders[PG_SENDERS_MAX]; /* logical ones, noted before the stop */
     uint32_t walsender_count;
-    int64_t starting_until_ms;      /* a start was sent, no status yet */
+    int64_t start_id;               /* the start request that has no answer yet */
     int64_t timeline_seen;          /* highest that the running server told */
     bool starting_primary;          /* that start is one as a primary */
     int64_t back_off_until_ms, back_off_ms;
     bool start_failed;
     int64_t seen_exit_pid;
-    bool kill_running;
+    int64_t kill_sent_ms;
+    int64_t production_pid;         /* the postmaster that was seen in production */
+    int64_t ending_since_ms;        /* it says that it shuts down; 0: it does not */
+    bool lost_deadman;              /* the connection broke, and no status has come since */
+    int64_t deadman_retry_ms, guard_sent_ms;
     int64_t deadline_sent_ms;       /* the kill deadline the dead-man has */
     int64_t promote_sent_ms;
     int64_t writable_wall_ms;       /* when the promoted server was first seen out of recovery */
@@ -144,7 +151,7 @@ struct server {
 
 /* ---- comparison with an upstream (4.3), cached for what it was made for ---- */
 struct attachment {
-    char key[160];
+    char key[HASH_TEXT_MAX];
     int verdict; /* enum view_attach */
     char reason[256];
     int64_t retry_boot_ms;
@@ -194,8 +201,6 @@ struct agent {
     struct store *store;
     char store_error[256];
     struct lease_memory lease;
-    bool lease_continued;      /* this process goes on with a hold of its predecessor (1.6) */
-    bool hold_is_birth;        /* this hold began with the site's creation: nothing can have been opened before it */
     bool swap_pending;
     struct records records;
     struct candidate candidate;
@@ -231,6 +236,7 @@ const struct member_status *records_member(const struct agent *a, const char *na
 bool records_member_fresh(const struct agent *a, const char *name, int64_t now_ms);
 void records_site_state(const struct agent *a, struct site_state *out); /* for order_judge */
 /* swap.c: the site's compare-and-swaps. Each takes the records as last read for granted and is beaten by any change. */
+void hold_remember(struct agent *a, bool birth); /* when a new term of ours was seen in the record */
 void swap_take(struct agent *a);
 void swap_renew(struct agent *a);
 void swap_create_site(struct agent *a);
@@ -259,13 +265,14 @@ void initdb_adopt(struct agent *a);
 struct upstream {
     bool wanted;           /* the order, or the site's leader, says so */
     bool known;            /* an address is known */
-    char target[96];       /* for logs and comparison: "ams: ams-1,ams-2" */
+    char target[TARGET_MAX]; /* for logs and comparison: "ams ams-1 ams-2" */
+    char target_key[HASH_TEXT_MAX]; /* its hash: names a copy from it */
     char conninfo[1024];
     char slot[SLOT_NAME_MAX];
     struct lineage lineage;
     bool slot_ready;       /* our slot is known to stand there */
     bool alive;
-    char key[160];         /* newest timeline and fingerprint: what an attach verdict is for */
+    char key[HASH_TEXT_MAX]; /* hash of target and newest timeline and fingerprint: what an attach verdict is for */
 };
 void upstream_of(struct agent *a, struct upstream *out);
 /* slots.c */
@@ -280,7 +287,7 @@ void slots_view(struct agent *a, struct view *v);
 void slots_free_stale(struct agent *a); /* ends walsenders of a downstream site's former leader (4.7) */
 /* publish.c, reporting.c */
 void publish(struct agent *a);
-void report_fill(struct agent *a, struct report *r);
+void report_fill(struct agent *a, struct report *r, bool sign_receipts);
 void uplink_step(struct agent *a);
 int64_t uplink_due_ms(const struct agent *a); /* boot ms; INT64_MAX: nothing to say */
 bool vouching_wants_renewal(const struct agent *a); /* a question waits for it */

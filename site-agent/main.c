@@ -56,6 +56,7 @@ static void open_sessions(struct agent *a) {
     STRBUF setup_info = {0};
     strbuf_addf(&main_info, "%s user=pgregent", base.at);
     strbuf_addf(&setup_info, "%s user=postgres", base.at);
+    a->server.facts_running = a->server.probe_running = a->server.command_running = a->server.setup_running = false;
     pg_session_free(a->server.main);
     pg_session_free(a->server.probe);
     pg_session_free(a->server.setup);
@@ -115,7 +116,6 @@ static void continue_hold(struct agent *a) {
     a->lease.term_count = a->state.term_count;
     str_copy(a->lease.term_random, sizeof a->lease.term_random, a->state.term_random);
     a->lease.deadline_ms = deadline_ms;
-    a->lease_continued = true;
     log_info("goes on with the hold of the agent before", F_INT("ms_left", deadline_ms - clock_boot_ms()));
 }
 
@@ -131,6 +131,7 @@ static bool agent_open(struct agent *a, struct err *err) {
     if (!topology_load(a, err) || !start_http(a, err))
         return false;
     open_sessions(a);
+    a->initdb_ready = job_last_result(a->config.state_dir, &a->job_result) && a->job_result.ok && !a->state.data_expected && a->job_result.lineage.count == 1;
     continue_hold(a);
     return true;
 }

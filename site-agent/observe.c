@@ -60,11 +60,20 @@ static void view_candidate(struct agent *a, struct view *v, int64_t now_wall_ms)
         return;
     static struct site_state held; /* loop thread only; large */
     records_site_state(a, &held);
-    c->verdict = order_judge(&held, &c->order, c->hash, &c->proofs, now_wall_ms, c->reason, sizeof c->reason);
+    if (a->records.order_unreadable)
+        str_copy(c->reason, sizeof c->reason, "the order held here cannot be read");
+    c->verdict = a->records.order_unreadable ? ORDER_REFUSE : order_judge(&held, &c->order, c->hash, &c->proofs, now_wall_ms, c->reason, sizeof c->reason);
     v->candidate = true;
     v->candidate_kind = c->order.kind;
     v->candidate_verdict = (int)c->verdict;
     v->candidate_first = str_eq(c->order.base, "none");
+}
+
+/* SIGINT went to the server that was in production, and that one is ending or gone. What pg_control says is its word
+ * only then: the file of a server that is just coming up still says what the one before it wrote. */
+static bool stop_was_requested(const struct server *s, const char *order) {
+    int64_t pid = s->status.postmaster_pid;
+    return str_eq(s->stop_order, order) && s->stop_pid && !s->start_id && (!pid || (pid == s->stop_pid && pid == s->production_pid));
 }
 
 static void view_order(struct agent *a, struct view *v, int64_t now_ms, int64_t now_wall_ms) {
@@ -86,7 +95,7 @@ static void view_order(struct agent *a, struct view *v, int64_t now_ms, int64_t 
     v->receipt = str_eq(r->stop_state, "receipt");
     v->dropped = str_eq(r->stop_state, "dropped");
     v->stop_left_ms = o->kind == ORDER_STOP ? r->order_seen_boot_ms + o->deadline_ms - now_ms : 0;
-    v->stop_requested = str_eq(a->server.stop_order, r->order_hash) && (!a->server.status.postmaster_pid || a->server.stop_pid == a->server.status.postmaster_pid);
+    v->stop_requested = stop_was_requested(&a->server, r->order_hash);
     v->want_ready = server_target_wanted(a);
     v->want_checkpoint = o->kind == ORDER_PREPARE && o->checkpoint;
     v->checkpointed = str_eq(a->server.checkpointed_order, r->order_hash);
@@ -116,8 +125,7 @@ static void view_closing(struct agent *a, struct view *v) {
 
 /* May this hold open (2.8)? Watched, born with it, carried on, or vouched for just now. */
 static void view_confirmed(const struct agent *a, struct view *v, int64_t now_ms) {
-    v->confirmed = a->lease.took_by_watching || a->hold_is_birth || a->lease_continued || a->topology == NULL ||
-                   a->topology->isolated_start_open || now_ms < a->vouching.confirmed_until_ms;
+    v->confirmed = a->state.hold_watched || a->topology->isolated_start_open || now_ms < a->vouching.confirmed_until_ms;
     v->vouching = now_ms < a->state.vouch_until_boot_ms;
 }
 
@@ -176,11 +184,12 @@ static void view_directory(const struct agent *a, struct view *v) {
 static void view_processes(const struct agent *a, struct view *v, int64_t now_ms) {
     const struct server *s = &a->server;
     v->deadman = s->deadman && s->status_known && deadman_alive(s->deadman);
-    v->postmaster = s->status.postmaster_pid > 0 || s->starting_until_ms > now_ms;
+    v->postmaster = s->status.postmaster_pid > 0 || s->start_id;
     v->leftovers = s->status.descendants > 0;
     /* Under guard a promotion is on its way: the server may tell of it before the dead-man does. */
     v->as_primary = s->status.postmaster_pid > 0 ? s->status.started_primary || s->status.guard : v->postmaster && s->starting_primary;
-    v->foreign = v->deadman && foreign_postmaster(a);
+    v->foreign = (v->deadman || s->lost_deadman) && !s->start_id && foreign_postmaster(a);
+    v->ending = s->ending_since_ms && now_ms - s->ending_since_ms > a->site->local.stop_time_ms;
     v->start_failed = s->start_failed;
     if (s->back_off_until_ms > now_ms)
         v->back_off_ms = s->back_off_until_ms - now_ms;
@@ -230,7 +239,7 @@ static void view_upstream(struct agent *a, struct view *v, int64_t now_ms) {
     v->attach = str_eq(at->key, up.key) ? at->verdict : ATTACH_UNCHECKED;
     if ((v->attach == ATTACH_FAILED || v->attach == ATTACH_AHEAD) && now_ms >= at->retry_boot_ms)
         v->attach = ATTACH_UNCHECKED;
-    v->job_cancel = a->job && job_kind(a->job) == JOB_KIND_COPY && (!up.known || !str_eq(job_key(a->job), up.target));
+    v->job_cancel = a->job && job_kind(a->job) == JOB_KIND_COPY && (!up.known || !str_eq(job_key(a->job), up.target_key));
     bool differs = server_configure(a, false);
     bool elsewhere = up.wanted && !str_eq(a->server.applied_target, up.target);
     v->follow = differs || elsewhere ? FOLLOW_WRONG : up.wanted ? FOLLOW_RIGHT : FOLLOW_NOBODY;

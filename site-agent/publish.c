@@ -189,7 +189,7 @@ static void publish_snapshot(struct agent *a, int64_t now_ms) {
     struct snapshot *s = rt_alloc(sizeof *s);
     const struct view *v = &a->view;
     const struct pg_facts *f = &a->server.facts;
-    report_fill(a, &s->report);
+    report_fill(a, &s->report, false);
     s->self = a->self_status;
     s->leader = v->lease_valid;
     s->lease_deadline_boot_ms = a->lease.deadline_ms;

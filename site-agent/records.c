@@ -54,13 +54,22 @@ static void read_order(struct agent *a, struct bytes value) {
     if (r->has_order && same(&r->order_text, value))
         return;
     struct err err = {0};
-    if (!a->topology || !verify_order(value, a->topology, &r->order, &r->proofs, r->order_hash, &err)) {
+    static struct order order; /* loop thread only; large */
+    static struct proofs proofs;
+    char hash[HASH_TEXT_MAX];
+    r->order_unreadable = !a->topology || !verify_order(value, a->topology, &order, &proofs, hash, &err);
+    if (r->order_unreadable) {
         complain(a, "site/order", &err);
         r->has_order = false;
         return;
     }
+    if (!mark_order(a, &order, value))
+        return; /* the old one stays in view: what is not on disk is not acted on */
+    r->order = order;
+    r->proofs = proofs;
+    str_copy(r->order_hash, sizeof r->order_hash, hash);
     keep(&r->order_text, value);
-    r->has_order = mark_order(a, &r->order, value);
+    r->has_order = true;
     r->order_seen_boot_ms = clock_boot_ms();
 }
 
@@ -206,6 +215,7 @@ static void on_read(void *context, const struct store_answer *answer) {
         find_stop_state(r, answer);
     }
     lease_saw(&a->lease, r->has_lease ? &r->lease : NULL, a->state.instance, reading->asked_ms, now_ms);
+    hold_remember(a, false);
 }
 
 void records_read(struct agent *a) {

@@ -50,16 +50,14 @@ void server_event(void *agent, const struct deadman_status *status) {
     bool first = !s->status_known;
     if (status->id && !status->ok && status->error[0])
         log_warning("the dead-man refused", F_STR("reason", status->error));
-    if (status->id && !status->ok && s->starting_until_ms) {
-        s->starting_until_ms = 0;
-        note_failed_start(s, status->error);
+    if (status->id && status->id == s->start_id) {
+        s->start_id = 0;
+        if (!status->ok)
+            note_failed_start(s, status->error);
     }
     s->status = *status;
     s->status_known = true;
-    if (status->postmaster_pid)
-        s->starting_until_ms = 0;
-    if (status->id)
-        s->kill_running = false;
+    s->lost_deadman = false;
     if (!first && was && !status->postmaster_pid) {
         log_info("PostgreSQL ended", F_INT("pid", was), F_INT("status", status->last_exit));
         if (!s->stop_sent_boot_ms || s->stop_pid != was)
@@ -72,8 +70,8 @@ void server_event(void *agent, const struct deadman_status *status) {
 #define KILL_MARGIN_MS 200
 void server_set_deadline(struct agent *a) {
     struct server *s = &a->server;
-    if (!s->deadman || !s->status_known || !a->site)
-        return;
+    if (!s->deadman || !s->status_known || !a->site || s->start_id)
+        return; /* a start brings its own deadline, and is answered first */
     bool primary = (s->status.postmaster_pid && s->status.started_primary) || s->status.guard;
     int64_t kill_ms = primary ? a->lease.deadline_ms - KILL_MARGIN_MS : 0;
     if (kill_ms == s->deadline_sent_ms)
@@ -84,6 +82,7 @@ void server_set_deadline(struct agent *a) {
         s->deadline_sent_ms = kill_ms;
 }
 
+#define DEADMAN_RETRY_MS 5000
 static void connect_deadman(struct agent *a) {
     struct server *s = &a->server;
     if (s->deadman && deadman_alive(s->deadman))
@@ -94,12 +93,17 @@ static void connect_deadman(struct agent *a) {
         s->deadman = NULL;
         s->status_known = false;
         s->status = (struct deadman_status){0};
-        s->deadline_sent_ms = 0;
+        s->deadline_sent_ms = s->start_id = 0;
+        s->lost_deadman = true;
         watch_postmaster(s);
     }
+    int64_t now_ms = clock_boot_ms();
+    if (now_ms < s->deadman_retry_ms)
+        return;
     struct err err = {0};
     if (!deadman_connect(a->config.state_dir, a->deadman_binary, server_event, a, &s->deadman, &err)) {
         agent_log_step(a, "reach the dead-man", &err);
+        s->deadman_retry_ms = clock_boot_ms() + DEADMAN_RETRY_MS; /* each try can take seconds */
         return;
     }
     struct deadman_request hello = {.command = DEADMAN_HELLO};
@@ -115,12 +119,22 @@ static void keep_timeline(struct server *s) {
     s->timeline_seen = s->facts.timeline;
 }
 
+/* A server that says it is shutting down, without our having asked it in this process: it should be gone soon. */
+static void note_ending(struct server *s, const struct pg_result *result) {
+    bool ending = !result->ok && str_eq(result->sqlstate, "57P03") && strstr(result->err.text, "shutting down");
+    if (!ending)
+        s->ending_since_ms = 0;
+    else if (!s->ending_since_ms)
+        s->ending_since_ms = clock_boot_ms();
+}
+
 static void on_facts(void *context, const struct pg_result *result) {
     struct agent *a = context;
     struct server *s = &a->server;
     s->facts_running = false;
     struct err err = {0};
     static struct pg_facts facts; /* loop thread only; large */
+    note_ending(s, result);
     if (!result->ok || !result->text || !pg_facts_parse(result->text, result->text_len, &facts, &err))
         return;
     if (s->facts.in_recovery && !facts.in_recovery)
@@ -171,6 +185,8 @@ void server_step(struct agent *a) {
     struct err err = {0};
     s->control_ok = pg_control_read(a->member->postgresql.data_dir, &s->control, &err);
     str_copy(s->control_error, sizeof s->control_error, s->control_ok ? "" : err.text);
+    if (s->control_ok && s->control.state == PG_IN_PRODUCTION && s->status.postmaster_pid)
+        s->production_pid = s->status.postmaster_pid;
     if (s->status.postmaster_pid && !s->stop_sent_for_running)
         ask_server(a, now_ms);
     pg_session_step(s->main, now_ms);
@@ -260,7 +276,7 @@ static void choose_upstream(struct agent *a, struct pg_config_input *in, char *t
 bool server_configure(struct agent *a, bool write) {
     struct server *s = &a->server;
     static struct pg_config_input wish; /* loop thread only; large */
-    char target[96] = "";
+    char target[TARGET_MAX] = "";
     memset(&wish, 0, sizeof wish);
     from_topology(a, &wish);
     floors_from_control(s, &wish);

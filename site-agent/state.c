@@ -15,6 +15,7 @@ static const struct field state_fields[] = {
     FIELD_TEXT(struct agent_state, store_id, 0, "the store that the marks were read in"),
     FIELD_CUSTOM(struct agent_state, epoch, &field_epoch, NULL, FIELD_NULL_EMPTY, "highest epoch accepted"),
     FIELD_INT64(struct agent_state, serial, NULL, 0, INT64_MAX, 0, "highest serial accepted"),
+    FIELD_BOOL(struct agent_state, hold_watched, NULL, 0, "the hold may open without vouchers"),
     FIELD_BOOL(struct agent_state, data_expected, NULL, 0, "this member once held data"),
     FIELD_INT64(struct agent_state, vouch_until_boot_ms, NULL, 0, INT64_MAX, 0, "our newest voucher runs until then"),
     FIELD_INT64(struct agent_state, last_wall_ms, NULL, 0, INT64_MAX, 0, "floor of the clock that judges expiry"),

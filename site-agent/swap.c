@@ -114,7 +114,7 @@ static void add_receipt(struct swap *s, struct receipt *receipt) {
     str_copy(receipt->order, sizeof receipt->order, a->records.order_hash);
     char key[80];
     static const char *const kinds[] = {"stopped", "declined", "opened"};
-    snprintf(key, sizeof key, "site/receipt/%013lld-%s", (long long)receipt->made_at, kinds[receipt->kind]);
+    snprintf(key, sizeof key, "site/receipt/%013lld-%06lld-%s", (long long)receipt->made_at, (long long)a->records.order.serial, kinds[receipt->kind]);
     put_table(swap_key(s, key, absent), &receipt_table, receipt);
 }
 
@@ -133,16 +133,18 @@ static void write_electors(const struct agent *a, struct lease *lease, int64_t n
     }
 }
 
-static void remember_term(struct swap *s) {
-    struct agent *a = s->agent;
-    a->state.term_count = s->lease.term_count;
-    str_copy(a->state.term_random, sizeof a->state.term_random, s->lease.term_random);
-    str_copy(a->state.store_id, sizeof a->state.store_id, s->lease.store_id);
+/* A term of ours stands in the record: what a restarted agent needs to go on with it (1.6), and how it began (2.8). */
+void hold_remember(struct agent *a, bool birth) {
+    const struct lease_memory *m = &a->lease;
+    if (!m->holding || (a->state.term_count == m->term_count && str_eq(a->state.term_random, m->term_random)))
+        return;
+    a->state.term_count = m->term_count;
+    str_copy(a->state.term_random, sizeof a->state.term_random, m->term_random);
+    str_copy(a->state.store_id, sizeof a->state.store_id, a->records.lease.store_id);
+    a->state.hold_watched = birth || m->took_by_watching;
     struct err err = {0};
     if (!state_save(a->config.state_dir, &a->state, &err))
         agent_log_step(a, "remember the term", &err);
-    a->hold_is_birth = false;
-    a->lease_continued = false;
 }
 
 void swap_take(struct agent *a) {
@@ -152,7 +154,7 @@ void swap_take(struct agent *a) {
     clock_random(&random_seq, sizeof random_seq);
     char term_random[20];
     str_hex(term_random, random, sizeof random);
-    struct swap s = {.agent = a, .what = "take the site lease", .done = remember_term};
+    struct swap s = {.agent = a, .what = "take the site lease"};
     struct lease lease;
     /* random, yet small enough that counting on from it never overflows */
     lease_make_acquisition(&a->lease, a->state.instance, a->config.member, term_random, random_seq & 0xffffffffffff, a->site->local.ttl_ms, &lease);
@@ -181,8 +183,7 @@ static void remember_order(struct swap *s) {
 
 static void remember_birth(struct swap *s) {
     remember_order(s);
-    remember_term(s);
-    s->agent->hold_is_birth = true;
+    hold_remember(s->agent, true);
 }
 
 void swap_create_site(struct agent *a) {
@@ -217,13 +218,6 @@ void swap_system_id(struct agent *a, const char *system_id) {
 
 /* ---- orders ---- */
 
-static const struct receipt *newest_stop_receipt(const struct proofs *p, const struct epoch *successor) {
-    for (uint32_t i = 0; i < p->receipt_count; i++)
-        if (p->receipts[i].kind == RECEIPT_STOPPED && !epoch_compare(&p->receipts[i].successor, successor))
-            return &p->receipts[i];
-    return NULL;
-}
-
 static void raise_epoch(struct epoch *mark, const struct epoch *e) {
     if (epoch_compare(mark, e) < 0)
         *mark = *e;
@@ -238,8 +232,6 @@ static void note_opened_elsewhere(struct vote *vote, const struct proofs *proofs
 
 /* A decline burns the epoch in one swap and names the one epoch that the receipt passes to (2.5d). */
 static void burn(struct vote *vote, const struct epoch *epoch, const struct epoch *next) {
-    if (vote_find_decline(vote, epoch))
-        return;
     if (vote->declined_count == DECLINED_MAX) {
         memmove(vote->declined, vote->declined + 1, sizeof vote->declined - sizeof vote->declined[0]);
         vote->declined_count--;
@@ -248,6 +240,8 @@ static void burn(struct vote *vote, const struct epoch *epoch, const struct epoc
 }
 
 static void add_decline(struct swap *s, struct vote *vote, const struct epoch *epoch, const struct epoch *next) {
+    if (vote_find_decline(vote, epoch))
+        return; /* repeated, never changed */
     burn(vote, epoch, next);
     struct receipt receipt = {.kind = RECEIPT_DECLINED, .epoch = *epoch, .successor = *next};
     add_receipt(s, &receipt);
@@ -280,11 +274,15 @@ void swap_accept(struct agent *a) {
 /* By itself: the order's time ran out before the point of no return. The receipt passes back to the old primary's site. */
 void swap_decline(struct agent *a) {
     const struct order *o = &a->records.order;
-    const struct receipt *stopped = newest_stop_receipt(&a->records.proofs, &o->epoch);
+    const struct receipt *stopped = NULL;
     struct swap s = {.agent = a, .what = "decline the epoch"};
     struct vote vote = a->records.vote;
+    char reason[192];
+    if (o->kind != ORDER_PROMOTE || epoch_compare(&vote.asked, &o->epoch) >= 0 ||
+        !promotion_is_closed(&vote.known_opened, &o->epoch, &a->records.proofs, &stopped, reason, sizeof reason))
+        return;
     struct epoch next = {.generation = o->epoch.generation, .step = o->epoch.step + 1};
-    str_copy(next.site, sizeof next.site, stopped ? stopped->site : a->config.site);
+    str_copy(next.site, sizeof next.site, stopped->site);
     add_decline(&s, &vote, &o->epoch, &next);
     add_vote(&s, &vote);
     expect_order(&s);
@@ -338,7 +336,9 @@ void swap_ask(struct agent *a) {
     const struct epoch *e = &r->order.epoch;
     const struct receipt *stopped;
     char reason[192];
-    if (!lease_valid(&a->lease, clock_boot_ms()) || vote_find_decline(&r->vote, e) || epoch_compare(&r->vote.asked, e) >= 0)
+    int64_t now_ms = clock_boot_ms();
+    if (!lease_valid(&a->lease, now_ms) || vote_find_decline(&r->vote, e) || epoch_compare(&r->vote.asked, e) >= 0 ||
+        epoch_compare(&r->vote.promised, e) > 0 || now_ms < a->state.vouch_until_boot_ms)
         return;
     if (!promotion_is_closed(&r->vote.known_opened, e, &r->proofs, &stopped, reason, sizeof reason)) {
         log_error("the promotion is not closed any more", F_STR("reason", reason));
@@ -396,7 +396,7 @@ static void on_found(void *context, const struct store_answer *answer) {
 }
 void swap_publish(struct agent *a, const char *key, const char *value) {
     struct put p = {a, key, value, true};
-    for (int tries = 0; tries < 3 && p.again; tries++) {
+    for (int tries = 0; tries < 2 && p.again; tries++) {
         p.again = false;
         store_read(a->store, key, clock_boot_ms() + SWAP_DEADLINE_MS, on_found, &p);
     }

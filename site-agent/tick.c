@@ -39,8 +39,7 @@ static void log_decisions(struct agent *a) {
 /* A gap in the loop (suspend, a stopped process) makes what was known old: observe first, act in the next round. */
 #define GAP_MS 2000
 static bool after_gap(struct agent *a, int64_t now_ms) {
-    int64_t gap_ms = a->ticked_boot_ms ? now_ms - a->ticked_boot_ms : 0;
-    a->ticked_boot_ms = now_ms;
+    int64_t gap_ms = a->ticked_boot_ms ? now_ms - a->ticked_boot_ms : 0; /* since the end of the last tick: waiting only */
     if (gap_ms < GAP_MS)
         return false;
     log_warning("the loop stood still; nothing is done before everything was looked at again", F_INT("ms", gap_ms));
@@ -65,6 +64,7 @@ void agent_tick(struct agent *a) {
     }
     publish(a);
     uplink_step(a);
+    a->ticked_boot_ms = clock_boot_ms();
 }
 
 /* ---- waiting ---- */

@@ -15,6 +15,9 @@ static bool adopt(struct agent *a, struct topology *t, struct bytes envelope, st
     bool rebooted;
     if (!a->store && !store_open_embedded(site->embedded, &a->store, &rebooted, err))
         return err_wrap(err, "site %s: store", a->config.site);
+    if (a->site && !str_eq(a->site->embedded, site->embedded))
+        return err_set(err, ERR_UNSUPPORTED, "site %s: store moves from %s to %s: not built yet", a->config.site, a->site->embedded, site->embedded);
+    memset(&a->vouching, 0, sizeof a->vouching); /* rounds count sites by their place in the topology */
     rt_free(a->topology);
     a->topology = t;
     a->site = site;
@@ -49,7 +52,9 @@ bool topology_take(struct agent *a, struct bytes envelope, struct err *err) {
         fine = err_set(err, ERR_REFUSED, "topology version %lld is not newer than %lld", (long long)t->topology_version, (long long)a->topology->topology_version);
     char path[512];
     topology_path(a, path);
-    if (fine && file_write(path, envelope.at, envelope.len, 0600, err) && adopt(a, t, envelope, err)) {
+    if (fine && adopt(a, t, envelope, err)) {
+        if (!file_write(path, envelope.at, envelope.len, 0600, err))
+            agent_log_step(a, "keep the topology", err); /* asked for again after a restart */
         log_info("topology accepted", F_INT("version", t->topology_version), F_STR("hash", t->hash));
         return true;
     }

@@ -2,13 +2,15 @@
  * leader. A replica never drops a working connection because it knows less: with no leader known it stays as it is. */
 #include "rt/clock.h"
 #include "site-agent/agent.h"
-#include <stdio.h>
+#include "wire/sign.h"
 #include <string.h>
 
 /* What an attach verdict is for: the history that would be followed, by its newest content. */
-static void lineage_key(const char *target, const struct lineage *l, char *to, size_t size) {
+static void lineage_key(const char *target, const struct lineage *l, char to[HASH_TEXT_MAX]) {
     const struct lineage_entry *newest = l->count ? &l->entries[l->count - 1] : NULL;
-    snprintf(to, size, "%s %lld %s", target, newest ? (long long)newest->timeline : 0, newest ? newest->fingerprint : "");
+    STRBUF text = {0};
+    strbuf_addf(&text, "%s %lld %s", target, newest ? (long long)newest->timeline : 0, newest ? newest->fingerprint : "");
+    sign_hash((struct bytes){text.at, text.len}, to);
 }
 
 static void hosts_and_ports(const struct order_member *members, uint32_t count, struct strbuf *hosts, struct strbuf *ports) {
@@ -44,7 +46,8 @@ static void from_order(const struct agent *a, struct upstream *out) {
         return;
     str_copy(out->target, sizeof out->target, o->upstream_site);
     for (uint32_t i = 0; i < o->upstream_member_count; i++)
-        snprintf(out->target + strlen(out->target), sizeof out->target - strlen(out->target), " %s", o->upstream_members[i].name);
+        str_copy(out->target + strlen(out->target), sizeof out->target - strlen(out->target), " "),
+            str_copy(out->target + strlen(out->target), sizeof out->target - strlen(out->target), o->upstream_members[i].name);
     compose_conninfo(a, o->upstream_members, o->upstream_member_count, out);
     slot_name(out->slot, SLOT_SITE, a->config.site);
     out->lineage = o->upstream_lineage;
@@ -79,5 +82,6 @@ void upstream_of(struct agent *a, struct upstream *out) {
         from_order(a, out);
     else
         from_leader(a, out);
-    lineage_key(out->target, &out->lineage, out->key, sizeof out->key);
+    lineage_key(out->target, &out->lineage, out->key);
+    sign_hash((struct bytes){out->target, strlen(out->target)}, out->target_key);
 }

@@ -5,7 +5,7 @@
 
 static bool none(const struct view *v) { return !v->candidate; }
 static bool not_leader(const struct view *v) { return !v->lease_valid; }
-static bool swap_pending(const struct view *v) { return v->swap_pending || !v->store_ok; }
+static bool swap_pending(const struct view *v) { return v->swap_pending || !v->store_ok || v->store_went_back; }
 static bool repeated(const struct view *v) { return v->candidate_verdict == VERDICT_REPEATED; }
 static bool refused(const struct view *v) { return v->candidate_verdict == VERDICT_REFUSE; }
 static bool vouching(const struct view *v) { return v->vouching && (v->candidate_kind == KIND_PROMOTE || v->candidate_kind == KIND_ABORT); }

@@ -36,7 +36,8 @@ static bool handed_over_but_hangs(const struct view *v) { return handed_over(v) 
 /* ---- opening (2.5a, 2.6, 2.8) ---- */
 static bool opens(const struct view *v) { return v->lease_valid && site_is_opening(v) && !v->declined; }
 static bool in_reach(const struct view *v) { return opens(v) && v->postmaster && v->answers && v->in_recovery; }
-static bool expired_before_asking(const struct view *v) { return opens(v) && !v->asked && v->order_expired; }
+/* An abort is the last resort of its operation: it may wait. */
+static bool expired_before_asking(const struct view *v) { return opens(v) && !v->asked && v->order_expired && v->order_kind == KIND_PROMOTE; }
 static bool past_the_receipt(const struct view *v) {
     return in_reach(v) && !v->asked && (v->closing == CLOSING_PAST || v->closing == CLOSING_OTHER_LINEAGE);
 }
@@ -49,6 +50,7 @@ static bool may_promote(const struct view *v) { return in_reach(v); }
 static bool promoted(const struct view *v) { return opens(v) && v->asked && v->postmaster && v->answers && !v->in_recovery; }
 static bool promoted_unrecorded(const struct view *v) { return promoted(v) && !v->lineage_known; }
 static bool opening_silent(const struct view *v) { return opens(v) && v->asked && v->postmaster; }
+static bool asked_and_down(const struct view *v) { return opens(v) && v->asked && !v->postmaster && v->back_off_ms <= 0 && v->data == DATA_PRESENT && v->identity; }
 static bool promoted_and_down(const struct view *v) {
     return opens(v) && v->asked && !v->postmaster && (v->control == CONTROL_IN_PRODUCTION || v->control == CONTROL_SHUT_DOWN);
 }
@@ -72,6 +74,7 @@ static bool primary_unconfirmed(const struct view *v) { return must_be_primary(v
 static bool primary_superseded(const struct view *v) { return must_be_primary(v) && v->superseded; }
 static bool primary_down(const struct view *v) { return must_be_primary(v) && !v->postmaster; }
 static bool primary_in_recovery(const struct view *v) { return leads_open(v) && v->postmaster && !v->as_primary; }
+static bool primary_ending(const struct view *v) { return leads_open(v) && v->postmaster && v->ending; }
 static bool primary_silent(const struct view *v) { return leads_open(v) && !v->answers; }
 static bool primary_outdated(const struct view *v) { return leads_open(v) && v->follow == FOLLOW_WRONG; }
 static bool primary_checkpoint(const struct view *v) { return leads_open(v) && v->want_checkpoint && !v->checkpointed; }
@@ -88,8 +91,9 @@ static bool must_copy(const struct view *v) { return v->data == DATA_ABSENT; }
 static bool must_check(const struct view *v) {
     return v->upstream && v->source && v->attach == ATTACH_UNCHECKED && (!v->postmaster || (v->answers && v->follow == FOLLOW_WRONG && !v->streaming));
 }
-static bool attach_failed(const struct view *v) { return v->upstream && v->source && v->attach == ATTACH_FAILED && (!v->postmaster || v->follow == FOLLOW_WRONG); }
-static bool ahead(const struct view *v) { return v->upstream && v->attach == ATTACH_AHEAD && !v->streaming; }
+/* Not proved is not attached; a server at rest starts all the same and follows nobody until it is. */
+static bool attach_failed(const struct view *v) { return v->upstream && v->attach == ATTACH_FAILED && v->postmaster && v->answers && v->follow == FOLLOW_WRONG && !v->streaming; }
+static bool ahead(const struct view *v) { return v->upstream && v->attach == ATTACH_AHEAD && v->postmaster && v->answers && !v->streaming; }
 static bool diverged(const struct view *v) {
     return v->upstream && (v->attach == ATTACH_REWIND || v->attach == ATTACH_RECLONE) && (!v->postmaster || v->follow != FOLLOW_RIGHT);
 }
@@ -104,8 +108,8 @@ static bool always(const struct view *v) { (void)v; return true; }
 
 const struct rule role_rules[] = {
     RULE("R01", "no-topology", "no signed topology is held yet: asks the coordinator for it", no_topology, WAKE_IDLE, NO_STEP),
-    RULE("R02", "no-deadman", "the dead-man does not answer: nothing is started without it", no_deadman, WAKE_SOON, NO_STEP),
-    RULE("R03", "foreign-server", "a PostgreSQL that was not started here holds the directory: it is stopped, then started under the dead-man", foreign, WAKE_SOON, STEP_STOP, -1),
+    RULE("R02", "foreign-server", "a PostgreSQL that was not started here holds the directory: it is stopped, then started under the dead-man", foreign, WAKE_SOON, STEP_STOP, -1),
+    RULE("R03", "no-deadman", "the dead-man does not answer: nothing is started without it", no_deadman, WAKE_SOON, NO_STEP),
     RULE("R04", "leftovers", "processes of a dead postmaster are left: they are killed before anything is started", leftovers, WAKE_SOON, STEP_KILL, -1),
     RULE("R05", "lease-running-out", "the lease runs out or is gone: PostgreSQL stops before the deadline", lease_running_out, 50, STEP_STOP, -1),
     RULE("R06", "superseded", "another site has opened a higher epoch: this one stops writing, for good", superseded, 50, STEP_STOP, -1),
@@ -151,6 +155,7 @@ const struct rule role_rules[] = {
     RULE("R53", "primary-unconfirmed", "this hold began cold: before it opens, every other site must confirm that nobody else did", primary_unconfirmed, WAKE_SOON, STEP_ASK_VOUCHERS, -1),
     RULE("R54", "primary-down", "this site is primary and this member leads it: started as primary", primary_down, 20, STEP_START_PRIMARY, -1),
     RULE("R55", "primary-in-recovery", "runs in recovery where the primary belongs: stopped, then started as primary", primary_in_recovery, 20, STEP_STOP, -1),
+    RULE("R5A", "primary-ending", "the server is shutting down by itself and does not end: killed, then started again", primary_ending, 50, STEP_KILL, -1),
     RULE("R56", "primary-silent", "waits for the primary to answer", primary_silent, WAKE_SOON, NO_STEP),
     RULE("R57", "primary-outdated", "the configuration changed: written and reloaded", primary_outdated, WAKE_SOON, STEP_CONFIGURE, -1),
     RULE("R58", "primary-checkpoint", "a move is prepared: checkpoint, so that the stop is short", primary_checkpoint, WAKE_SOON, STEP_CHECKPOINT, -1),
@@ -163,6 +168,7 @@ const struct rule role_rules[] = {
     RULE("R64", "no-source", "waits for a server to copy from", no_source, WAKE_SOON, NO_STEP),
     RULE("R65", "no-source-slot", "waits for its slot at the source: no copy without WAL held for it", no_source_slot, WAKE_SOON, NO_STEP),
     RULE("R66", "must-copy", "empty: copies through the slot that is held for it", must_copy, WAKE_SOON, STEP_COPY, -1),
+    RULE("R6A", "asked-down", "past the point of no return and down: started in recovery, then promoted", asked_and_down, 20, STEP_START_STANDBY, -1),
     RULE("R67", "must-check", "before it attaches, the end of its WAL is compared with the source", must_check, 20, STEP_CHECK_ATTACH, -1),
     RULE("R68", "attach-unknown", "the comparison with the source failed: tries again after a pause", attach_failed, WAKE_SOON, NO_STEP),
     RULE("R69", "ahead-of-source", "has WAL that its source lacks: waits, never attaches", ahead, WAKE_IDLE, NO_STEP),

@@ -81,6 +81,7 @@ struct view {
     bool deadman;          /* connected */
     bool postmaster;       /* a postmaster of ours runs under it */
     bool foreign;          /* a live postmaster that the dead-man did not start holds the directory */
+    bool ending;           /* it says that it shuts down, not by a request of this process, for longer than stop_time */
     bool leftovers;        /* processes below the dead-man, but no postmaster */
     bool as_primary;       /* the running postmaster was started, or promoted, as a primary */
     bool start_failed;     /* the last start ended by itself; back_off_ms until the next try */
