@@ -132,6 +132,7 @@ struct server {
     int64_t walsenders[PG_SENDERS_MAX]; /* logical ones, noted before the stop */
     uint32_t walsender_count;
     int64_t start_id;               /* the start request that has no answer yet */
+    int64_t catchup_since_ms;       /* a walsender has been catching up since; 0: none is */
     int64_t timeline_seen;          /* highest that the running server told */
     bool starting_primary;          /* that start is one as a primary */
     int64_t back_off_until_ms, back_off_ms;

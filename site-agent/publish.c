@@ -64,8 +64,12 @@ static void fill_slots(struct agent *a, struct member_status *m) {
     }
 }
 
-/* What would hold up a stop, told before one is asked for. */
-static void fill_blockers(const struct pg_facts *f, struct member_status *m) {
+/* What would hold up a stop, told before one is asked for. Whoever has just connected catches up for a moment: only one
+ * that goes on doing so counts. */
+#define CATCHUP_MS 3000
+static void fill_blockers(struct server *s, struct member_status *m) {
+    const struct pg_facts *f = &s->facts;
+    int64_t now_ms = clock_boot_ms();
     m->blockers = 0;
     m->blocker_text[0] = 0;
     for (uint32_t i = 0; i < f->sender_count; i++) {
@@ -74,6 +78,12 @@ static void fill_blockers(const struct pg_facts *f, struct member_status *m) {
         m->blockers++;
         snprintf(m->blocker_text, sizeof m->blocker_text, "walsender %lld (%s) is catching up", (long long)f->senders[i].pid, f->senders[i].application_name);
     }
+    if (!m->blockers)
+        s->catchup_since_ms = 0;
+    else if (!s->catchup_since_ms)
+        s->catchup_since_ms = now_ms;
+    if (now_ms - s->catchup_since_ms < CATCHUP_MS)
+        m->blockers = 0;
 }
 
 static const char *member_at(const struct agent *a, const char *host, int64_t port) {
@@ -130,7 +140,7 @@ static void status_fill(struct agent *a, struct member_status *m) {
     if (v->answers) {
         fill_positions(a, m);
         fill_slots(a, m);
-        fill_blockers(&s->facts, m);
+        fill_blockers(&a->server, m);
     }
     fill_job(a, m);
     str_copy(m->agent_version, sizeof m->agent_version, PGREGENT_VERSION);
