@@ -170,6 +170,7 @@ class Lab:
         self.dir = Path(tempfile.mkdtemp(prefix="pgregent-", dir="/var/tmp"))
         self.dir.chmod(0o711)
         self.base, self.lock = free_base()
+        self.bin = BIN
         env = {**os.environ, "BIN": str(BIN), "PG_BIN": str(PG_BIN), "TTL": ttl, "STOP_TIME": stop_time}
         subprocess.run([ROOT / "tests/lab/make-lab.sh", self.dir, str(self.base), *sites], check=True, env=env)
         self.topology = self.dir / "topology.yaml"

@@ -55,13 +55,11 @@ postmaster() {
 	return 0
 }
 
-# deadman SITE MEMBER: its pid, known by the state directory on its command line
+# deadman SITE MEMBER: its pid, from its lock, proved by the state directory on its command line
 deadman() {
-	local state="$dir/$1/$2/state" path
-	for path in /proc/[0-9]*; do
-		tr '\0' '\n' <"$path/cmdline" 2>/dev/null | head -n 3 | grep -qxF -- "$state" || continue
-		[ "$(cat "$path/comm" 2>/dev/null)" = pgregent-deadma ] && echo "${path#/proc/}"
-	done
+	local state="$dir/$1/$2/state" pid
+	pid=$(cat "$state/deadman.lock" 2>/dev/null) || return 0
+	[ -r "/proc/${pid:-none}/cmdline" ] && { tr '\0' '\n' <"/proc/$pid/cmdline" | grep -qxF -- "$state"; } 2>/dev/null && echo "$pid"
 	return 0
 }
 
