@@ -30,20 +30,19 @@ static const json_t *report_of(const json_t *reports, const char *site) {
 
 /* ---- who is primary ---- */
 
-/* The report of the site with the highest opened epoch: its own vote says so. */
-static const json_t *primary_report(const json_t *reports) {
+/* The highest epoch that any of them knows to have been opened; a site that was asked alone may know of a later move. */
+static struct epoch newest_epoch(const json_t *reports) {
+    static const char *const keys[] = {"opened", "known_opened"};
     size_t i;
-    const json_t *report, *best = NULL;
-    struct epoch highest = {0};
-    json_array_foreach(reports, i, report) {
-        struct epoch opened;
-        const char *text = json_text(json_object_get(report, "vote"), "opened", NULL);
-        if (text && epoch_parse(text, &opened) && epoch_compare(&opened, &highest) > 0) {
-            highest = opened;
-            best = report;
+    const json_t *report;
+    struct epoch highest = {0}, epoch;
+    json_array_foreach(reports, i, report)
+        for (size_t k = 0; k < 2; k++) {
+            const char *text = json_text(json_object_get(report, "vote"), keys[k], NULL);
+            if (text && epoch_parse(text, &epoch) && epoch_compare(&epoch, &highest) > 0)
+                highest = epoch;
         }
-    }
-    return best;
+    return highest;
 }
 
 static const json_t *leader_of(const json_t *report) {
@@ -158,17 +157,19 @@ static json_t *problems_of(const json_t *reports) {
 }
 
 static json_t *status_document(const json_t *reports, const json_t *names) {
-    const json_t *primary = primary_report(reports), *leader = leader_of(primary), *any = json_array_get(reports, 0), *name;
-    const char *opened = json_text(json_object_get(primary, "vote"), "opened", NULL), *at = opened ? strchr(opened, '@') : NULL;
+    const struct epoch epoch = newest_epoch(reports);
+    const json_t *primary = report_of(reports, epoch.site), *leader = leader_of(primary), *any = json_array_get(reports, 0), *name;
+    char opened[EPOCH_TEXT_MAX];
     json_t *sites = json_array(), *to = json_object();
     size_t i;
     json_array_foreach(names, i, name)
         json_array_append_new(sites, site_document(reports, json_string_value(name), lsn_of(leader)));
     json_object_set_new(to, "name", copy_of(any, "cluster"));
     json_object_set_new(to, "system_identifier", copy_of(any, "system_id"));
-    json_object_set_new(to, "epoch", short_epoch(opened));
-    json_object_set_new(to, "epoch_site", json_text_or_null(at ? at + 1 : NULL));
-    json_object_set_new(to, "primary_site", copy_of(primary, "site"));
+    epoch_format_short(&epoch, opened);
+    json_object_set_new(to, "epoch", json_text_or_null(opened));
+    json_object_set_new(to, "epoch_site", json_text_or_null(epoch.site));
+    json_object_set_new(to, "primary_site", json_text_or_null(epoch.site));
     json_object_set_new(to, "primary_member", copy_of(leader, "name"));
     json_object_set_new(to, "writable", copy_of(leader, "writable"));
     json_object_set_new(to, "topology_version", copy_of(any, "topology_version"));
@@ -221,7 +222,9 @@ json_t *agents_document(enum source_kind kind, const json_t *reports, const json
         json_object_set_new(to, "sites", slots_sites(reports, sites));
     else {
         json_object_set_new(to, "epochs", json_array());
-        json_object_set_new(to, "timelines", copy_of(primary_report(reports), "lineage"));
+        struct epoch epoch = newest_epoch(reports);
+        const json_t *primary = report_of(reports, epoch.site);
+        json_object_set_new(to, "timelines", copy_of(primary ? primary : json_array_get(reports, 0), "lineage"));
     }
     return to;
 }

@@ -1,16 +1,19 @@
-/* Files of the cache. They hold no secret: topologies are public keys, addresses and settings. */
+/* Files of the cache, one directory for each configuration file: two installations may both have a cluster "orders". They
+ * hold no secret: topologies are public keys, addresses and settings. */
 #include "coordinator/cli/cache.h"
 #include "coordinator/cli/talk.h"
 #include "rt/file.h"
 #include <stdlib.h>
+#include <string.h>
 
 static void path_of(const struct cli *c, const char *cluster, char *to, size_t size) {
     const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    char dir[512];
+    char dir[512], whose[HASH_TEXT_MAX];
+    sign_hash((struct bytes){c->config.file, strlen(c->config.file)}, whose);
     if (cache && *cache)
-        snprintf(to, size, "%s/pgregent/%s.json", cache, cluster);
+        snprintf(to, size, "%s/pgregent/%.16s/%s.json", cache, whose, cluster);
     else if (home && *home)
-        snprintf(to, size, "%s/.cache/pgregent/%s.json", home, cluster);
+        snprintf(to, size, "%s/.cache/pgregent/%.16s/%s.json", home, whose, cluster);
     else {
         file_parent(dir, sizeof dir, c->config.file);
         snprintf(to, size, "%s/%s.topology.json", dir, cluster);

@@ -1,5 +1,5 @@
-/* The newest topology envelope that a coordinator gave, kept in ~/.cache/pgregent/CLUSTER.json (or, without a home,
- * beside the configuration file), so that agents can be found when no coordinator answers. A cache: losing it costs
+/* The newest topology envelope that a coordinator gave, kept in ~/.cache/pgregent/CONFIGURATION/CLUSTER.json (or,
+ * without a home, beside the configuration file), so that agents can be found when no coordinator answers. A cache: losing it costs
  * nothing, failing to write it is no error. */
 #ifndef CLI_CACHE_H
 #define CLI_CACHE_H

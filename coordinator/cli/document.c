@@ -68,7 +68,7 @@ static void slot_row(const json_t *site, const json_t *slot, struct paint_table 
     paint_cell(table, PAINT_PLAIN, json_text(slot, "restart_lsn", "-"));
     paint_cell(table, PAINT_PLAIN, human_bytes(json_object_get(slot, "retained_bytes")));
     paint_cell(table, str_eq(status, "lost") ? PAINT_BAD : str_eq(status, "unreserved") ? PAINT_WARNING : PAINT_GOOD, status);
-    paint_cell(table, PAINT_WARNING, json_is_false(covering) ? "does not keep all that is needed" : "");
+    paint_cell(table, PAINT_WARNING, json_is_false(covering) && !json_is_true(active) ? "does not keep all that is needed" : "");
 }
 
 void document_slots(const json_t *document, bool colours, struct strbuf *to) {
