@@ -180,6 +180,8 @@ json_t *wall_or_null(int64_t wall_ms);
 json_t *slots_to_json(const struct report *r); /* of every member that it tells of */
 /* loop.c */
 void coordinator_turn(struct coordinator *c);
+void coordinator_work(struct coordinator *c);   /* decides and acts for each cluster that has news */
+bool coordinator_commit(struct coordinator *c); /* true: what was done may be told */
 void coordinator_wait(struct coordinator *c);
 /* routes.c */
 enum http_verdict coordinator_api(void *context, const void *snapshot, const struct http_query *query, struct http_reply *reply);

@@ -79,7 +79,13 @@ static void work_on(struct coordinator *c, struct cluster *cluster) {
     log_error("the rules do not come to rest: looked at again", F_STR("cluster", cluster->name), F_STR("rule", cluster->plan.rule->head.id));
 }
 
-static bool commit(struct coordinator *c) {
+void coordinator_work(struct coordinator *c) {
+    for (uint32_t i = 0; i < c->cluster_count; i++)
+        if (c->clusters[i]->dirty)
+            work_on(c, c->clusters[i]);
+}
+
+bool coordinator_commit(struct coordinator *c) {
     struct err err = {0};
     if (journal_commit(c->journal, &err)) {
         if (c->journal_failing)
@@ -147,10 +153,8 @@ static void tick(struct coordinator *c) {
 void coordinator_turn(struct coordinator *c) {
     take_letters(c);
     tick(c);
-    for (uint32_t i = 0; i < c->cluster_count; i++)
-        if (c->clusters[i]->dirty)
-            work_on(c, c->clusters[i]);
-    bool committed = commit(c);
+    coordinator_work(c);
+    bool committed = coordinator_commit(c);
     if (committed)
         publish_news(c);
     send_answers(c, committed);

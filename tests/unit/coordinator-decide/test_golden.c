@@ -4,7 +4,7 @@
  *   base: stopped
  *   fra: {fresh: false}
  *   ----
- *   C43 target-unheard, step promote: waits for a person
+ *   C44 target-unheard, step promote: waits for a person
  *   ams C72 in-operation
  *
  * Rules at rest (C08, C82, C86) are left out of the expected text. `to: SITE` adds the checks that refuse a move there.

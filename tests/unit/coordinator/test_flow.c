@@ -1,0 +1,608 @@
+/* Whole operations, and a coordinator that dies at each of their points: two sites that obey orders as order_judge lets
+ * them, real signatures, a real journal, no network and no PostgreSQL. After each death the operation must come to its
+ * end all the same, and at no moment may two sites be open for writes. */
+#include "coordinator/coordinator.h"
+#include "rt/clock.h"
+#include "rt/file.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#define SYSTEM_ID "7385000000000000001"
+enum { ALICE, PAR, AMS_KEY, FRA_KEY, KEYS };
+static struct sign_key keys[KEYS];
+static char directory[64];
+static struct topology topology; /* what the sites hold */
+static struct strbuf topology_envelope, topology_text;
+static int64_t seq;
+
+/* ---- a site that does what it is ordered, one step a round ---- */
+
+enum temper { OBEYS, DROPS_STOP, NEVER_ASKS, DECLINES };
+static enum temper temper; /* of whoever stops, or is promoted */
+
+struct site_double {
+    const char *name, *member;
+    const struct sign_key *key;
+    struct site_state state; /* order, vote */
+    struct receipt receipts[8];
+    uint32_t receipt_count;
+    char refused_hash[HASH_TEXT_MAX], refused_reason[192], stop_state[16];
+    struct lineage lineage;
+    bool has_data, writable, streaming, silent;
+    int obeyed; /* serial of the order that was carried out */
+};
+static struct site_double sites[2];
+
+static void add_receipt(struct site_double *s, enum receipt_kind kind, const struct epoch *epoch, const struct epoch *successor) {
+    struct receipt *r = &s->receipts[s->receipt_count++];
+    *r = (struct receipt){.kind = (int)kind, .epoch = *epoch, .made_at = clock_wall_ms() + s->receipt_count, .timeline = 1, .end = 0x5000148, .lineage = s->lineage};
+    if (successor)
+        r->successor = *successor;
+    str_copy(r->cluster, sizeof r->cluster, "orders");
+    str_copy(r->system_id, sizeof r->system_id, SYSTEM_ID);
+    str_copy(r->site, sizeof r->site, s->name);
+    str_copy(r->member, sizeof r->member, s->member);
+    if (kind == RECEIPT_STOPPED)
+        r->writes_refused_at = 1000000;
+    if (kind == RECEIPT_OPENED)
+        r->writes_accepted_at = 1000200;
+}
+
+static void open_epoch(struct site_double *s, const struct epoch *e) {
+    struct lineage_entry *t = &s->lineage.entries[s->lineage.count++];
+    t->timeline = s->lineage.count;
+    snprintf(t->fingerprint, sizeof t->fingerprint, "eor:%s:%lld", s->name, (long long)e->step);
+    s->state.vote.asked = s->state.vote.opened = s->state.vote.known_opened = *e;
+    s->has_data = s->writable = true;
+    s->streaming = false;
+    add_receipt(s, RECEIPT_OPENED, e, NULL);
+}
+
+static void burn(struct site_double *s, const struct epoch *epoch, const struct epoch *next) {
+    s->state.vote.declined[s->state.vote.declined_count++] = (struct vote_decline){*epoch, *next};
+    add_receipt(s, RECEIPT_DECLINED, epoch, next);
+}
+
+static void stop_site(struct site_double *s, const struct order *o) {
+    if (temper == DROPS_STOP) {
+        str_copy(s->stop_state, sizeof s->stop_state, "dropped");
+        s->state.stop_dropped = true;
+        return;
+    }
+    s->writable = false;
+    str_copy(s->stop_state, sizeof s->stop_state, "receipt");
+    add_receipt(s, RECEIPT_STOPPED, &o->epoch, &o->successor);
+}
+
+static void promote_site(struct site_double *s, const struct order *o) {
+    struct epoch next = {.generation = o->epoch.generation, .step = o->epoch.step + 1};
+    str_copy(next.site, sizeof next.site, "ams");
+    if (temper == OBEYS || temper == DROPS_STOP)
+        open_epoch(s, &o->epoch);
+    else if (temper == DECLINES)
+        burn(s, &o->epoch, &next);
+}
+
+static void obey(struct site_double *s) {
+    const struct order *o = &s->state.order;
+    if (!s->state.has_order || s->obeyed == o->serial)
+        return;
+    s->obeyed = (int)o->serial;
+    switch ((enum order_kind)o->kind) {
+    case ORDER_BIRTH:
+        open_epoch(s, &o->epoch);
+        break;
+    case ORDER_STOP:
+        stop_site(s, o);
+        break;
+    case ORDER_PROMOTE:
+        promote_site(s, o);
+        break;
+    case ORDER_ABORT:
+        if (o->role == SITE_PRIMARY)
+            open_epoch(s, &o->epoch);
+        else if (!vote_find_decline(&s->state.vote, &o->epoch))
+            burn(s, &o->epoch, &o->successor);
+        break;
+    case ORDER_STANDBY:
+    case ORDER_FOLLOW:
+        s->has_data = s->streaming = true;
+        s->writable = false;
+        s->lineage = o->upstream_lineage;
+        break;
+    case ORDER_PREPARE:
+        break;
+    }
+}
+
+static void raise(struct epoch *mark, const struct epoch *e) {
+    if (epoch_compare(mark, e) < 0)
+        *mark = *e;
+}
+
+/* An order comes by poll. */
+static void receive(struct site_double *s, struct bytes envelope) {
+    static struct order o;
+    static struct proofs proofs;
+    char hash[HASH_TEXT_MAX], reason[192];
+    struct err err = {0};
+    if (!verify_order(envelope, &topology, &o, &proofs, hash, &err))
+        fail_msg("%s does not believe its order: %s", s->name, err.text);
+    enum order_verdict verdict = order_judge(&s->state, &o, hash, &proofs, clock_wall_ms(), reason, sizeof reason);
+    if (verdict == ORDER_REFUSE) {
+        str_copy(s->refused_hash, sizeof s->refused_hash, hash);
+        str_copy(s->refused_reason, sizeof s->refused_reason, reason);
+    }
+    if (verdict != ORDER_ACCEPT)
+        return;
+    s->state.has_order = true;
+    s->state.order = o;
+    str_copy(s->state.order_hash, sizeof s->state.order_hash, hash);
+    s->state.coordinator_term = o.coordinator_term;
+    str_copy(s->state.coordinator, sizeof s->state.coordinator, o.coordinator);
+    str_copy(s->state.system_id, sizeof s->state.system_id, SYSTEM_ID);
+    s->stop_state[0] = 0;
+    s->state.stop_dropped = false;
+    raise(&s->state.vote.promised, &o.epoch);
+    for (uint32_t i = 0; i < proofs.receipt_count; i++)
+        if (proofs.receipts[i].kind != RECEIPT_DECLINED)
+            raise(&s->state.vote.known_opened, &proofs.receipts[i].epoch);
+}
+
+static void add_slots(const struct site_double *s, struct member_status *m) {
+    for (uint32_t i = 0; i < s->state.order.slot_count && s->has_data; i++) {
+        struct report_slot *slot = &m->slots[m->slot_count++];
+        str_copy(slot->name, sizeof slot->name, s->state.order.slots[i].name);
+        slot->kind = s->state.order.slots[i].kind;
+        slot->restart_lsn = 0x5000000;
+        str_copy(slot->wal_status, sizeof slot->wal_status, "reserved");
+    }
+}
+
+static void fill_member(const struct site_double *s, struct member_status *m) {
+    const struct order *o = &s->state.order;
+    str_copy(m->name, sizeof m->name, s->member);
+    m->role = s->writable ? MEMBER_PRIMARY : MEMBER_STANDBY_LEADER;
+    m->state = !s->has_data ? STATE_STOPPED : s->streaming ? STATE_STREAMING : STATE_RUNNING;
+    m->has_data = s->has_data;
+    m->writable = s->writable;
+    m->lsn = s->has_data ? 0x5000148 : 0;
+    bool prepared = s->state.has_order && o->kind == ORDER_PREPARE;
+    m->target_ready = prepared && o->target;
+    m->checkpointed = prepared && o->checkpoint;
+    str_copy(m->replay_pause_state, sizeof m->replay_pause_state, "not paused");
+    add_slots(s, m);
+}
+
+static void sign_into(const struct fields *table, const void *document, const char *type, const struct sign_key *key, struct strbuf *envelope) {
+    STRBUF payload = {0};
+    struct err err = {0};
+    field_to_text(table, document, &payload);
+    if (!envelope_sign((struct bytes){payload.at, payload.len}, type, key, 1, envelope, &err))
+        fail_msg("%s", err.text);
+}
+
+static void fill_order(const struct site_double *s, struct report *r) {
+    r->has_order = s->state.has_order;
+    if (!r->has_order)
+        return;
+    str_copy(r->order_hash, sizeof r->order_hash, s->state.order_hash);
+    r->order_serial = s->state.order.serial;
+    r->order_epoch = s->state.order.epoch;
+    r->order_kind = s->state.order.kind;
+    r->order_role = s->state.order.role;
+    str_copy(r->order_op, sizeof r->order_op, s->state.order.op);
+    r->coordinator_term = s->state.coordinator_term;
+    str_copy(r->coordinator, sizeof r->coordinator, s->state.coordinator);
+    str_copy(r->stop_state, sizeof r->stop_state, s->stop_state);
+    str_copy(r->system_id, sizeof r->system_id, SYSTEM_ID);
+}
+
+static void report(const struct site_double *s, struct coordinator *c) {
+    static struct report r;
+    STRBUF envelope = {0};
+    struct err err = {0};
+    memset(&r, 0, sizeof r);
+    str_copy(r.cluster, sizeof r.cluster, "orders");
+    str_copy(r.site, sizeof r.site, s->name);
+    str_copy(r.member, sizeof r.member, s->member);
+    str_copy(r.instance, sizeof r.instance, s->member);
+    str_copy(r.leader, sizeof r.leader, s->member);
+    r.seq = ++seq;
+    r.made_at = clock_wall_ms();
+    r.speaks = r.store_ok = true;
+    r.vote = s->state.vote;
+    r.lineage = s->lineage;
+    str_copy(r.refused_hash, sizeof r.refused_hash, s->refused_hash);
+    str_copy(r.refused_reason, sizeof r.refused_reason, s->refused_reason);
+    fill_order(s, &r);
+    fill_member(s, &r.members[r.member_count++]);
+    for (uint32_t i = 0; i < s->receipt_count; i++) {
+        STRBUF receipt = {0};
+        sign_into(&receipt_table, &s->receipts[i], RECEIPT_TYPE, s->key, &receipt);
+        str_copy(r.receipts[r.receipt_count++], PROOF_TEXT_MAX, receipt.at);
+    }
+    sign_into(&report_table, &r, REPORT_TYPE, s->key, &envelope);
+    if (!intake_report(c, (struct bytes){envelope.at, envelope.len}, &err) && c->cluster_count)
+        fail_msg("report of %s refused: %s", s->name, err.text);
+}
+
+/* ---- the command ---- */
+
+static void make_request(enum verb verb, const char *op, const char *to, int64_t deadline_ms, struct strbuf *envelope) {
+    struct request q = {.verb = (int)verb, .create = verb == VERB_APPLY, .deadline_ms = deadline_ms};
+    str_copy(q.cluster, sizeof q.cluster, "orders");
+    str_copy(q.op, sizeof q.op, op);
+    str_copy(q.to, sizeof q.to, to);
+    str_copy(q.operator_name, sizeof q.operator_name, "alice");
+    str_copy(q.reason, sizeof q.reason, "test");
+    str_copy(q.topology, sizeof q.topology, verb == VERB_APPLY ? topology.hash : "");
+    q.issued_at = clock_wall_ms();
+    q.expires_at = q.issued_at + 600000;
+    sign_into(&request_table, &q, REQUEST_TYPE, &keys[ALICE], envelope);
+}
+
+static int apply(struct coordinator *c, const char *op, struct strbuf *answer) {
+    STRBUF request = {0};
+    STRBUF body = {0};
+    make_request(VERB_APPLY, op, "", 0, &request);
+    strbuf_addf(&body, "{\"envelope\":%s,\"request\":%s}", topology_envelope.at, request.at);
+    return topology_post(c, (struct bytes){body.at, body.len}, answer);
+}
+
+static int ask(struct coordinator *c, enum verb verb, const char *op, int64_t deadline_ms, struct strbuf *answer) {
+    STRBUF request = {0};
+    make_request(verb, op, verb == VERB_SWITCHOVER ? "fra" : "", deadline_ms, &request);
+    return operation_post(c, (struct bytes){request.at, request.len}, answer);
+}
+
+/* ---- the coordinator, its life and its deaths ---- */
+
+static struct coordinator *start(void) {
+    struct coordinator *c = rt_alloc(sizeof *c);
+    struct err err = {0};
+    bool fresh;
+    c->key = &keys[PAR];
+    str_copy(c->config.name, sizeof c->config.name, "par");
+    sign_public_format(keys[ALICE].public, c->config.trust.operators[0]);
+    c->config.trust.operator_count = 1;
+    if (!journal_open(directory, &c->journal, &fresh, &err) || !audit_open(&c->audit, c->journal, &err) || !coordinator_load(c, &err))
+        fail_msg("start: %s", err.text);
+    return c;
+}
+
+static void stop(struct coordinator *c) {
+    coordinator_free(c);
+    journal_close(c->journal);
+    rt_free(c);
+}
+
+static void check_single_writer(void) {
+    if (sites[0].writable && sites[1].writable)
+        fail_msg("two sites are open for writes");
+}
+
+/* One round of the world: sites obey and report, the coordinator works, commits, publishes, sites poll. `die` ends the
+ * coordinator before (1) or after (2) its commit; it is started anew. */
+static struct coordinator *play_round(struct coordinator *c, int die) {
+    for (int i = 0; i < 2; i++)
+        obey(&sites[i]);
+    check_single_writer();
+    for (int i = 0; i < 2; i++)
+        if (!sites[i].silent)
+            report(&sites[i], c);
+    for (uint32_t i = 0; i < c->cluster_count; i++)
+        c->clusters[i]->dirty = true;
+    coordinator_work(c);
+    if (die == 1) {
+        stop(c);
+        return start();
+    }
+    assert_true(coordinator_commit(c));
+    if (die == 2) {
+        stop(c);
+        return start();
+    }
+    for (uint32_t i = 0; c->cluster_count && i < c->clusters[0]->site_count; i++) {
+        const struct site *s = &c->clusters[0]->sites[i];
+        if (s->pending.present && !s->refused && !sites[i].silent)
+            receive(&sites[i], (struct bytes){s->pending.envelope->at, s->pending.envelope->len});
+    }
+    return c;
+}
+
+static struct operation *operation(struct coordinator *c, const char *id) { return c->cluster_count ? cluster_operation(c->clusters[0], id) : NULL; }
+
+#define CREATE_OP "c0ffee00c0ffee00"
+#define MOVE_OP "5111c40e5111c40e"
+#define ROUNDS_MAX 60
+
+/* apply --create, then a switchover; the coordinator dies in round `death`. Returns the number of rounds. */
+static int play(int death, int die, int64_t deadline_ms, struct coordinator **out) {
+    struct coordinator *c = start();
+    for (int round = 0; round < ROUNDS_MAX; round++) {
+        struct operation *create = operation(c, CREATE_OP), *move = operation(c, MOVE_OP);
+        STRBUF answer = {0};
+        if (!create)
+            assert_int_equal(apply(c, CREATE_OP, &answer), 200); /* the command asks again until it is answered */
+        else if (!operation_is_open(create) && !move && sites[1].streaming && !cluster_open_operation(c->clusters[0]))
+            ask(c, VERB_SWITCHOVER, MOVE_OP, deadline_ms, &answer);
+        c = play_round(c, round == death ? die : 0);
+        move = operation(c, MOVE_OP);
+        if (move && !operation_is_open(move) && round > death) {
+            for (int i = 0; i < 3; i++)
+                c = play_round(c, 0);
+            *out = c;
+            return round;
+        }
+    }
+    fail_msg("the operation does not come to its end: %s (death in round %d, %d)", operation(c, MOVE_OP) ? operation(c, MOVE_OP)->message : "not begun", death, die);
+    return 0;
+}
+
+/* ---- setting up ---- */
+
+static void begin_world(enum temper t) {
+    static const char *const names[] = {"ams", "fra"}, *const members[] = {"ams-1", "fra-1"};
+    struct err err = {0};
+    assert_true(file_remove_tree(directory, &err));
+    temper = t;
+    for (int i = 0; i < 2; i++) {
+        sites[i] = (struct site_double){.name = names[i], .member = members[i], .key = &keys[AMS_KEY + i], .obeyed = -1};
+        str_copy(sites[i].state.cluster, sizeof sites[i].state.cluster, "orders");
+        str_copy(sites[i].state.site, sizeof sites[i].state.site, names[i]);
+        sites[i].state.may_be_born = i == 0;
+        sites[i].state.topology_version = 1;
+    }
+}
+
+static int make_world(void **state) {
+    (void)state;
+    char public[KEYS][SIGN_PUBLIC_TEXT_MAX];
+    struct err err = {0};
+    snprintf(directory, sizeof directory, "/tmp/pgregent-flow-%d", (int)getpid());
+    for (int i = 0; i < KEYS; i++) {
+        sign_key_generate(&keys[i]);
+        sign_public_format(keys[i].public, public[i]);
+    }
+    strbuf_addf(&topology_text,
+                "format: 1\ncluster: orders\ninitial_primary: ams\npostgresql: {version: 15, data_dir: /data}\nsites:\n"
+                "  ams: {store: {embedded: /s/a}, members: {ams-1: {address: \"127.0.0.1:1\", agent: \"127.0.0.1:2\", key: \"%s\", postgresql: {data_dir: /data/a/a}}}}\n"
+                "  fra: {store: {embedded: /s/f}, standby_cluster: {create_replica_methods: [basebackup]}, members: {fra-1: {address: \"127.0.0.1:3\", agent: \"127.0.0.1:4\", key: \"%s\", postgresql: {data_dir: /data/f/f}}}}\n"
+                "coordinators: {par: {address: \"127.0.0.1:5\", key: \"%s\"}}\nkeys: {operators: {alice: {key: \"%s\", may: [all]}}}\n",
+                public[AMS_KEY], public[FRA_KEY], public[PAR], public[ALICE]);
+    STRBUF payload = {0};
+    topology_payload("orders", 1, "", (struct bytes){topology_text.at, topology_text.len}, &payload);
+    if (!envelope_sign((struct bytes){payload.at, payload.len}, TOPOLOGY_TYPE, &keys[ALICE], 1, &topology_envelope, &err) ||
+        !topology_reopen((struct bytes){topology_envelope.at, topology_envelope.len}, &topology, &err))
+        fail_msg("%s", err.text);
+    return 0;
+}
+
+static int end_world(void **state) {
+    (void)state;
+    struct err err = {0};
+    strbuf_free(&topology_text);
+    strbuf_free(&topology_envelope);
+    file_remove_tree(directory, &err);
+    return 0;
+}
+
+/* ---- stories ---- */
+
+static void check_audit(struct coordinator *c) {
+    STRBUF problems = {0};
+    struct err err = {0};
+    int64_t count = 0;
+    assert_true(audit_verify(c->journal, &count, &problems, &err));
+    assert_string_equal(problems.at ? problems.at : "", "");
+    assert_true(count > 10);
+}
+
+static void check_moved(struct coordinator *c) {
+    const struct operation *move = operation(c, MOVE_OP);
+    assert_int_equal(move->state, OP_DONE);
+    assert_int_equal(move->writes_accepted_at - move->writes_refused_at, 200);
+    assert_true(sites[1].writable && !sites[0].writable && sites[0].streaming);
+    assert_string_equal(sites[0].state.order.upstream_site, "fra");
+    assert_int_equal(sites[0].state.order.upstream_lineage.count, sites[1].lineage.count);
+    check_audit(c);
+}
+
+static void a_cluster_is_born_built_and_moved(void **state) {
+    (void)state;
+    struct coordinator *c;
+    begin_world(OBEYS);
+    play(-1, 0, 0, &c);
+    check_moved(c);
+    assert_int_equal(c->clusters[0]->operation_count, 3); /* create, bootstrap, switchover */
+    stop(c);
+}
+
+static void check_given_back(struct coordinator *c) {
+    assert_int_equal(operation(c, MOVE_OP)->state, OP_ABORTED);
+    assert_true(sites[0].writable && !sites[1].writable && sites[1].streaming);
+    check_audit(c);
+}
+
+/* Dies in every round, before and after its commit; each time everything comes to the same end. */
+static void die_everywhere(enum temper t, int64_t deadline_ms, void (*check)(struct coordinator *c)) {
+    struct coordinator *c;
+    begin_world(t);
+    int rounds = play(-1, 0, deadline_ms, &c);
+    check(c);
+    stop(c);
+    for (int death = 0; death <= rounds; death++)
+        for (int die = 1; die <= 2; die++) {
+            begin_world(t);
+            play(death, die, deadline_ms, &c);
+            check(c);
+            stop(c);
+        }
+}
+
+static void no_death_of_the_coordinator_loses_a_move(void **state) {
+    (void)state;
+    die_everywhere(OBEYS, 0, check_moved);
+}
+
+static void a_dropped_stop_leaves_the_primary_as_it_was(void **state) {
+    (void)state;
+    die_everywhere(DROPS_STOP, 0, check_given_back);
+    assert_int_equal(sites[0].state.vote.opened.step, 0); /* the same epoch */
+}
+
+static void a_target_that_declines_gives_the_receipt_back(void **state) {
+    (void)state;
+    die_everywhere(DECLINES, 0, check_given_back);
+    assert_int_equal(sites[0].state.vote.opened.step, 2);
+}
+
+/* A person takes it back while the target hangs before its point of no return. */
+static void an_abort_by_hand_gives_the_receipt_back(void **state) {
+    (void)state;
+    struct coordinator *c;
+    begin_world(NEVER_ASKS);
+    c = start();
+    bool asked = false;
+    for (int round = 0; round < ROUNDS_MAX; round++) {
+        STRBUF answer = {0};
+        struct operation *create = operation(c, CREATE_OP), *move = operation(c, MOVE_OP);
+        if (!create)
+            apply(c, CREATE_OP, &answer);
+        else if (!move && sites[1].streaming && !cluster_open_operation(c->clusters[0]))
+            ask(c, VERB_SWITCHOVER, MOVE_OP, 0, &answer);
+        else if (move && !asked && sites[1].state.order.kind == ORDER_PROMOTE)
+            asked = ask(c, VERB_ABORT, MOVE_OP, 0, &answer) == 200;
+        c = play_round(c, 0);
+    }
+    assert_true(asked);
+    check_given_back(c);
+    stop(c);
+}
+
+/* The store is lost so many rounds after the new site streams. The operator applies the topology again and repeats the
+ * request until it is done. */
+static struct coordinator *play_losing(int loss) {
+    struct coordinator *c = start();
+    struct err err = {0};
+    for (int round = 0, moving = 0; round < ROUNDS_MAX; round++) {
+        STRBUF answer = {0};
+        struct operation *move = operation(c, MOVE_OP);
+        if (!c->cluster_count)
+            apply(c, moving ? "2222222222222222" : CREATE_OP, &answer);
+        else if (moving && !sites[1].writable && (!move || operation_is_open(move)))
+            ask(c, VERB_SWITCHOVER, MOVE_OP, 0, &answer);
+        c = play_round(c, 0);
+        moving += moving || sites[1].streaming;
+        if (moving == loss + 1) {
+            stop(c);
+            assert_true(file_remove_tree(directory, &err));
+            c = start();
+        }
+    }
+    return c;
+}
+
+static void a_lost_journal_is_relearned_from_the_sites(void **state) {
+    (void)state;
+    for (int loss = 0; loss < 14; loss++) {
+        begin_world(OBEYS);
+        struct coordinator *c = play_losing(loss);
+        if (!sites[1].writable || sites[0].writable || !sites[0].streaming)
+            fail_msg("lost after %d rounds: %s", loss, operation(c, MOVE_OP) ? operation(c, MOVE_OP)->message : c->clusters[0]->plan.rule->head.sentence);
+        assert_true(c->term > 1);
+        stop(c);
+    }
+}
+
+static void a_second_move_is_refused_with_the_first(void **state) {
+    (void)state;
+    begin_world(NEVER_ASKS);
+    struct coordinator *c = start();
+    STRBUF answer = {0};
+    apply(c, CREATE_OP, &answer);
+    for (int round = 0; round < 20; round++)
+        c = play_round(c, 0);
+    strbuf_reset(&answer);
+    assert_int_equal(ask(c, VERB_SWITCHOVER, MOVE_OP, 0, &answer), 200);
+    strbuf_reset(&answer);
+    assert_int_equal(ask(c, VERB_SWITCHOVER, "0123456789abcdef", 0, &answer), 409);
+    assert_non_null(strstr(answer.at, MOVE_OP));
+    strbuf_reset(&answer);
+    assert_int_equal(ask(c, VERB_SWITCHOVER, MOVE_OP, 0, &answer), 200); /* the same again is the same operation */
+    assert_int_equal(c->clusters[0]->operation_count, 3);
+    stop(c);
+}
+
+static void what_the_checks_refuse_changes_nothing(void **state) {
+    (void)state;
+    begin_world(OBEYS);
+    struct coordinator *c = start();
+    STRBUF answer = {0};
+    apply(c, CREATE_OP, &answer);
+    for (int round = 0; round < 20; round++)
+        c = play_round(c, 0);
+    sites[1].streaming = false;
+    c = play_round(c, 0);
+    strbuf_reset(&answer);
+    assert_int_equal(ask(c, VERB_SWITCHOVER, MOVE_OP, 0, &answer), 409);
+    assert_non_null(strstr(answer.at, "target-not-streaming"));
+    assert_null(operation(c, MOVE_OP));
+    sites[1].streaming = true;
+    c = play_round(c, 0);
+    STRBUF request = {0};
+    make_request(VERB_SWITCHOVER, "0123456789abcdef", "ams", 0, &request);
+    strbuf_reset(&answer);
+    assert_int_equal(operation_post(c, (struct bytes){request.at, request.len}, &answer), 200);
+    assert_string_equal(answer.at, "{\"changed\":false,\"operation\":null}");
+    stop(c);
+}
+
+static void a_topology_that_was_beaten_is_told_so(void **state) {
+    (void)state;
+    begin_world(OBEYS);
+    struct coordinator *c = start();
+    STRBUF answer = {0};
+    STRBUF payload = {0};
+    STRBUF envelope = {0};
+    STRBUF request = {0};
+    STRBUF body = {0};
+    struct err err = {0};
+    assert_int_equal(apply(c, CREATE_OP, &answer), 200);
+    c = play_round(c, 0);
+    topology_payload("orders", 3, topology.hash, (struct bytes){topology_text.at, topology_text.len}, &payload);
+    assert_true(envelope_sign((struct bytes){payload.at, payload.len}, TOPOLOGY_TYPE, &keys[ALICE], 1, &envelope, &err));
+    struct request q = {.verb = VERB_APPLY, .expires_at = clock_wall_ms() + 60000, .issued_at = clock_wall_ms()};
+    str_copy(q.cluster, sizeof q.cluster, "orders");
+    str_copy(q.op, sizeof q.op, "0123456789abcdef");
+    str_copy(q.operator_name, sizeof q.operator_name, "alice");
+    sign_hash((struct bytes){payload.at, payload.len}, q.topology);
+    sign_into(&request_table, &q, REQUEST_TYPE, &keys[ALICE], &request);
+    strbuf_addf(&body, "{\"envelope\":%s,\"request\":%s}", envelope.at, request.at);
+    strbuf_reset(&answer);
+    assert_int_equal(topology_post(c, (struct bytes){body.at, body.len}, &answer), 409);
+    assert_non_null(strstr(answer.at, "\"conflict\""));
+    stop(c);
+}
+
+int main(void) {
+    log_open("test", LOG_FORMAT_KEY_VALUE, getenv("VERBOSE") ? LOG_INFO : LOG_ERROR, NULL);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_cluster_is_born_built_and_moved),
+        cmocka_unit_test(no_death_of_the_coordinator_loses_a_move),
+        cmocka_unit_test(a_dropped_stop_leaves_the_primary_as_it_was),
+        cmocka_unit_test(a_target_that_declines_gives_the_receipt_back),
+        cmocka_unit_test(an_abort_by_hand_gives_the_receipt_back),
+        cmocka_unit_test(a_lost_journal_is_relearned_from_the_sites),
+        cmocka_unit_test(a_second_move_is_refused_with_the_first),
+        cmocka_unit_test(what_the_checks_refuse_changes_nothing),
+        cmocka_unit_test(a_topology_that_was_beaten_is_told_so),
+    };
+    return cmocka_run_group_tests(tests, make_world, end_world);
+}
