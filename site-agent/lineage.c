@@ -43,7 +43,10 @@ bool lineage_record(struct agent *a, struct err *err) {
     bool known = follows && (inherit(&a->records.order.upstream_lineage, timeline, &found) ||
                              (a->records.has_leader_lineage && inherit(&a->records.leader_lineage, timeline, &found)));
     if (!known && !read_own(a, timeline, &found, err))
-        return err_wrap(err, "timeline %lld", (long long)timeline);
+        return (follows && err->code == ERR_NOT_FOUND) || /* its first WAL, or the leader's word, is yet to come */
+               err_wrap(err, "timeline %lld", (long long)timeline);
+    if (!found.count || !found.entries[found.count - 1].fingerprint[0])
+        return true;
     a->state.lineage = found;
     if (!state_save(a->config.state_dir, &a->state, err))
         return false;

@@ -125,6 +125,12 @@ static void read_relay(struct agent *a, const char *key, struct bytes value) {
 static void read_receipt(struct agent *a, const char *key, struct bytes value) {
     struct records *r = &a->records;
     struct err err = {0};
+    if (!r->receipt_count)
+        keep(&r->oldest_receipt, value);
+    if (r->receipt_count < REPORT_RECEIPTS_MAX && str_eq(r->receipt_keys[r->receipt_count], key)) {
+        r->receipt_count++; /* receipts never change: this one was parsed before */
+        return;
+    }
     if (r->receipt_count == REPORT_RECEIPTS_MAX) { /* keys sort by time: the oldest gives way */
         memmove(r->receipts, r->receipts + 1, sizeof r->receipts - sizeof r->receipts[0]);
         memmove(r->receipt_keys, r->receipt_keys + 1, sizeof r->receipt_keys - sizeof r->receipt_keys[0]);
@@ -137,17 +143,25 @@ static void read_receipt(struct agent *a, const char *key, struct bytes value) {
     str_copy(r->receipt_keys[r->receipt_count++], sizeof r->receipt_keys[0], key);
 }
 
-/* What became of the order in force, if it is a stop: its key names the order's hash. */
+static void copy_value(char *to, size_t size, struct bytes value) {
+    size_t len = value.len < size ? value.len : size - 1;
+    memcpy(to, value.at, len);
+    to[len] = 0;
+}
+
+/* What became of the order in force, if it is a stop: its key names the order's hash. Another's is only remembered for
+ * its removal. */
 static void find_stop_state(struct records *r, const struct store_answer *answer) {
-    r->stop_state[0] = 0;
-    if (!r->has_order)
-        return;
+    r->stop_state[0] = r->old_stop_key[0] = 0;
     for (size_t i = 0; i < answer->count; i++) {
         const struct store_entry *e = &answer->entries[i];
-        if (str_starts(e->key, "site/stop/") && str_eq(e->key + strlen("site/stop/"), r->order_hash)) {
-            size_t len = e->value.len < sizeof r->stop_state ? e->value.len : sizeof r->stop_state - 1;
-            memcpy(r->stop_state, e->value.at, len);
-            r->stop_state[len] = 0;
+        if (!str_starts(e->key, "site/stop/"))
+            continue;
+        if (r->has_order && str_eq(e->key + strlen("site/stop/"), r->order_hash)) {
+            copy_value(r->stop_state, sizeof r->stop_state, e->value);
+        } else {
+            str_copy(r->old_stop_key, sizeof r->old_stop_key, e->key);
+            copy_value(r->old_stop_state, sizeof r->old_stop_state, e->value);
         }
     }
 }

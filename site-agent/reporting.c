@@ -63,8 +63,19 @@ static void fill_members(struct agent *a, struct report *r, int64_t now_ms) {
     }
 }
 
+/* The newest of each kind, and every decline above what is open: what an order may still be closed by. */
+static bool still_tells(const struct records *k, uint32_t i) {
+    const struct receipt *receipt = &k->receipts[i];
+    bool newest = true;
+    for (uint32_t later = i + 1; later < k->receipt_count; later++)
+        newest &= k->receipts[later].kind != receipt->kind;
+    return newest || (receipt->kind == RECEIPT_DECLINED && epoch_compare(&receipt->epoch, &k->vote.known_opened) > 0);
+}
+
 static void fill_receipts(struct agent *a, struct report *r) {
     for (uint32_t i = 0; i < a->records.receipt_count; i++) {
+        if (!still_tells(&a->records, i))
+            continue;
         STRBUF payload = {0};
         STRBUF envelope = {0};
         struct err err = {0};

@@ -9,7 +9,7 @@
 #define SWAP_DEADLINE_MS 1000
 #define SEQ_BLOCK 1000 /* sending numbers reserved durably at a time */
 
-enum { KEYS_MAX = 6 };
+enum { KEYS_MAX = 10 };
 struct swap {
     struct agent *agent;
     const char *what;
@@ -104,8 +104,20 @@ static void expect_order(struct swap *s) {
     s->ops[s->count - 1].value = s->ops[s->count - 1].expect;
 }
 
+static void remove_key(struct swap *s, const char *key, struct bytes expect) { swap_key(s, key, expect); }
+
+/* The store keeps the newest receipts. A decline above the opened epoch still leads somewhere: it stays. */
+#define RECEIPTS_KEPT 8
+static void prune_receipts(struct swap *s) {
+    struct records *r = &s->agent->records;
+    if (r->receipt_count < RECEIPTS_KEPT || epoch_compare(&r->receipts[0].epoch, &r->vote.known_opened) >= 0)
+        return;
+    remove_key(s, r->receipt_keys[0], text_of(&r->oldest_receipt));
+}
+
 static void add_receipt(struct swap *s, struct receipt *receipt) {
     struct agent *a = s->agent;
+    prune_receipts(s);
     receipt->made_at = agent_wall_ms(a);
     str_copy(receipt->cluster, sizeof receipt->cluster, a->config.cluster);
     str_copy(receipt->site, sizeof receipt->site, a->config.site);
@@ -291,6 +303,9 @@ void swap_decline(struct agent *a) {
 
 static void add_stop_state(struct swap *s, const char *state) {
     char key[128];
+    struct records *r = &s->agent->records;
+    if (r->old_stop_key[0])
+        remove_key(s, r->old_stop_key, (struct bytes){r->old_stop_state, strlen(r->old_stop_state)});
     snprintf(key, sizeof key, "site/stop/%s", s->agent->records.order_hash);
     strbuf_add(swap_key(s, key, absent), state);
 }
