@@ -170,11 +170,13 @@ static void compare(const struct node *before, const struct node *after, const c
 
 /* The first topology: everything is new; what counts is what will be built. */
 static void all_new(const struct node *after, struct differences *out) {
-    const struct node *sites = node_get(after, "sites");
+    const struct node *sites = node_get(after, "sites"), *first = node_get(after, "initial_primary");
     for (const struct node *n = sites ? sites->first : NULL; n; n = n->next) {
         char path[192];
         snprintf(path, sizeof path, "sites.%s", n->key);
         add(out, DIFFERENCE_ADDED, path, NULL, n);
+        if (first && str_eq(first->text, n->key) && out->count)
+            out->at[out->count - 1].note = "born here: initdb on one of its members";
     }
 }
 

@@ -5,6 +5,7 @@
 #include "coordinator/cli/say.h"
 #include "coordinator/cli/talk.h"
 #include "rt/clock.h"
+#include <sys/ioctl.h>
 
 #define HOLD_MS 30000 /* a poll is held 25 s */
 #define RETRY_MS 500
@@ -31,10 +32,18 @@ void follow_end_line(struct follow *f) {
     f->line_open = false;
 }
 
-void follow_live(struct follow *f, const char *text) {
-    if (!f->c->io.out_terminal || f->c->options.json)
+/* A line that wraps cannot be overwritten. */
+static int terminal_width(FILE *terminal) {
+    struct winsize size;
+    return ioctl(fileno(terminal), TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 80;
+}
+
+void follow_live(struct follow *f, const char *more) {
+    char line[400];
+    if (!f->c->io.out_terminal || f->c->options.json || !f->live[0])
         return;
-    fprintf(f->c->io.out, "\r\033[K%s", text);
+    snprintf(line, sizeof line, "%s%s%s", f->live, more ? "  " : "", more ? more : "");
+    fprintf(f->c->io.out, "\r\033[K%.*s", terminal_width(f->c->io.out) - 1, line);
     fflush(f->c->io.out);
     f->line_open = true;
 }
@@ -65,13 +74,11 @@ static void tell_step(struct follow *f, const json_t *operation, const json_t *s
 }
 
 static void tell_live(struct follow *f, const json_t *operation) {
-    STRBUF line = {0};
+    f->live[0] = '\0';
     if (operation_is_over(operation))
         return;
-    strbuf_addf(&line, "  %-10s %s", human(json_text(operation, "step", "")), human(json_text(operation, "message", "...")));
-    if (line.len > 100) /* a line that wraps cannot be overwritten */
-        line.at[100] = '\0';
-    follow_live(f, line.at);
+    snprintf(f->live, sizeof f->live, "  %-10.20s %.120s", human(json_text(operation, "step", "")), human(json_text(operation, "message", "...")));
+    follow_live(f, NULL);
 }
 
 void follow_tell(struct follow *f, const json_t *operation) {
@@ -100,11 +107,11 @@ bool follow_is_over_time(const struct follow *f) {
 
 bool follow_retry(struct follow *f, const char *failures) {
     int64_t now_ms = clock_boot_ms();
-    if (!f->silent_ms) {
-        f->silent_ms = now_ms;
+    if (!f->silent_ms && failures) {
         follow_end_line(f);
-        say_notice(f->c, "no coordinator answers at the moment; asking again:%s", failures ? failures : "");
+        say_notice(f->c, "no coordinator answers at the moment; asking again:%s", failures);
     }
+    f->silent_ms = f->silent_ms ? f->silent_ms : now_ms;
     return now_ms - f->silent_ms < FOLLOW_SILENCE_MS && !talk_pause(f->c, RETRY_MS);
 }
 
@@ -112,8 +119,9 @@ static json_t *outcome_document(const json_t *operation, int exit) {
     json_t *document = json_pack("{s:i, s:o, s:O?}", "format", 1, "changed",
                                  exit == CLI_DONE ? json_true() : exit == CLI_ABORTED ? json_false() : json_null(), "operation", operation);
     static const char *const codes[] = {[CLI_FAILED] = "failed", [CLI_REFUSED] = "refused", [CLI_UNFINISHED] = "unfinished", [CLI_ABORTED] = "aborted", [CLI_WAITS] = "waits"};
+    const char *why = exit == CLI_UNFINISHED ? "only the waiting has ended: the operation goes on, or nobody knows" : json_text(operation, "message", codes[exit]);
     if (exit != CLI_DONE)
-        json_object_set_new(document, "error", say_error(codes[exit], json_text(operation, "message", codes[exit]), NULL));
+        json_object_set_new(document, "error", say_error(codes[exit], why, NULL));
     return document;
 }
 
@@ -185,7 +193,8 @@ int follow_operation(struct cli *c, const char *cluster, const char *id, const j
             break;
         TALK_ANSWER answer = {0};
         enum talk_result result = poll_operation(&f, cluster, id, &number, &answer);
-        if (result == TALK_INTERRUPTED || (result == TALK_REFUSED && answer.status / 100 == 4))
+        /* 404 is silence: a coordinator that has just taken the request, or restarted, may not show it yet. */
+        if (result == TALK_INTERRUPTED || (result == TALK_REFUSED && answer.status / 100 == 4 && answer.status != 404))
             break;
         if (result != TALK_ANSWERED && !follow_is_over_time(&f) && !follow_retry(&f, answer.failures.at))
             break;

@@ -12,6 +12,7 @@ struct follow {
     struct cli *c;
     json_t *told;         /* "ID" and "ID/step" -> the state that was told last */
     bool line_open;       /* a line on the terminal that will be overwritten */
+    char live[160];       /* the running step, for that line */
     int64_t until_ms;     /* --timeout; INT64_MAX: none */
     int64_t silent_ms;    /* since when nobody answers; 0 */
     int64_t waiting_ms;   /* since when it waits for people; 0 */
@@ -22,11 +23,12 @@ void follow_close(struct follow *f);
 
 /* Tells what is new about an operation. */
 void follow_tell(struct follow *f, const json_t *operation);
-/* A line on a terminal that the next one overwrites; nothing elsewhere. */
-void follow_live(struct follow *f, const char *text);
+/* The running step and `more` (may be NULL) as a line that the next one overwrites; only on a terminal. */
+void follow_live(struct follow *f, const char *more);
 void follow_end_line(struct follow *f);
 bool follow_is_over_time(const struct follow *f);
-/* After a failed exchange. True: try again. False: silent too long, or Ctrl-C. */
+/* After a failed exchange, with who did not answer (NULL: somebody did, and knew nothing). True: try again. False: silent
+ * too long, or Ctrl-C. */
 bool follow_retry(struct follow *f, const char *failures);
 
 enum follow_wish { FOLLOW_DONE, FOLLOW_ABORTED }; /* which end counts as success */

@@ -84,12 +84,9 @@ static void take_operations(struct settling *s, const json_t *operations) {
 
 static void show_jobs(struct settling *s, const json_t *cluster) {
     STRBUF jobs = {0};
-    STRBUF line = {0};
     status_jobs_short(cluster, &jobs);
     if (jobs.len)
-        strbuf_addf(&line, "  copying: %s", jobs.at);
-    if (line.len && line.len < 100)
-        follow_live(&s->follow, line.at);
+        follow_live(&s->follow, jobs.at);
 }
 
 enum poll_result { POLL_GOES_ON, POLL_SETTLED, POLL_FAILED };

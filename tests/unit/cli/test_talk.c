@@ -243,6 +243,17 @@ static void a_coordinator_that_restarts_is_asked_again(void **state) {
     assert_says(r.err, "no coordinator answers at the moment");
 }
 
+/* The answer to the request may be there before the journal shows the operation. */
+static void an_operation_that_is_not_shown_yet_is_asked_for_again(void **state) {
+    (void)state;
+    fake_says(fake, "POST", "/v1/operations", 200, "{\"changed\":true,\"operation\":" OPERATION("running", STEPS_RUNNING) "}");
+    fake_says(fake, "GET", "/v1/operations", 404, "{\"error\":{\"code\":\"not_found\",\"message\":\"no such operation\"}}");
+    fake_says(fake, "GET", "/v1/operations", 200, ONE("done", STEPS_DONE));
+    RAN r = run("switchover orders --to fra --yes");
+    assert_exit(r, CLI_DONE);
+    assert_string_equal(r.err, "");
+}
+
 /* ---- the journal ---- */
 
 static void operations_are_listed_shown_and_watched(void **state) {
@@ -449,6 +460,7 @@ int main(void) {
         T(no_wait_and_timeout_leave_the_operation_to_itself),
         T(an_interrupt_ends_only_the_waiting),
         T(a_coordinator_that_restarts_is_asked_again),
+        T(an_operation_that_is_not_shown_yet_is_asked_for_again),
         T(operations_are_listed_shown_and_watched),
         T(an_abort_names_the_operation_that_it_takes_back),
         T(an_abort_that_comes_too_late_is_refused),
