@@ -417,7 +417,7 @@ static void slots_and_problems_have_labels(void **state) {
     s->certificate_expiry_wall_ms = 1800000000999;
     http_server_publish(server, s);
     metrics_say("\npgregent_slot_retained_bytes" WHO ",slot=\"pgregent_site_fra\",kind=\"site\"} 328\n");
-    metrics_say("\npgregent_problem" WHO ",id=\"odd \\\"name\\\"\\\\\",severity=\"warning\",member=\"ams-2\"} 1\n# HELP");
+    metrics_say("# TYPE pgregent_problem gauge\npgregent_problem" WHO ",id=\"odd \\\"name\\\"\\\\\",severity=\"warning\",member=\"ams-2\"} 1\n# HELP");
     metrics_say("\npgregent_certificate_expiry_timestamp_seconds" WHO "} 1800000000\n");
     metrics_do_not_say("pgregent_anchor_fra");
 }

@@ -402,6 +402,7 @@ static void a_source_of_another_cluster_is_refused(void **state) {
     (void)state;
     struct job_spec *spec = copy_spec(primary);
     str_copy(spec->expected_system_id, sizeof spec->expected_system_id, "7385000000000000001");
+    str_copy(spec->bin_dir, sizeof spec->bin_dir, "/nonexistent"); /* nothing is even tried */
     refuse(spec, "another cluster");
 }
 
@@ -412,8 +413,30 @@ static void a_directory_with_anything_in_it_is_never_replaced(void **state) {
     snprintf(kept, sizeof kept, "%s/kept", spec->data_dir);
     assert_int_equal(mkdir(spec->data_dir, 0700), 0);
     assert_int_equal(mkdir(kept, 0700), 0);
+    str_copy(spec->bin_dir, sizeof spec->bin_dir, "/nonexistent"); /* said before the copying, not after */
     refuse(spec, "is not empty");
     assert_true(file_exists(kept));
+}
+
+static void nor_is_one_that_was_filled_meanwhile(void **state) {
+    (void)state;
+    struct job_spec *spec = copy_spec(primary);
+    struct job_result *before = rt_alloc(sizeof *before);
+    char kept[300];
+    snprintf(kept, sizeof kept, "%s/kept", spec->data_dir);
+    slow_down(spec, "--max-rate=16384");
+    struct job *j = start(spec);
+    await_half_way(spec);
+    assert_int_equal(mkdir(spec->data_dir, 0700), 0);
+    assert_int_equal(mkdir(kept, 0700), 0);
+    struct job_result *r = finish(j);
+    assert_refused(r, "is not empty any more");
+    assert_true(file_exists(kept));
+    assert_false(file_exists(spec->work_dir));
+    assert_false(job_last_result(state_dir, before));
+    rt_free(before);
+    rt_free(r);
+    rt_free(spec);
 }
 
 static void a_link_in_the_place_of_the_directory_is_refused(void **state) {
@@ -472,7 +495,7 @@ static void tablespaces_are_refused(void **state) {
     snprintf(sql, sizeof sql, "create tablespace space location '%s'", place);
     pg_server_exec(primary, sql);
     struct job_spec *spec = copy_spec(primary);
-    snprintf(mapping, sizeof mapping, "--tablespace-mapping='%s'='%s'", place, elsewhere); /* as if on another host */
+    snprintf(mapping, sizeof mapping, "--max-rate=100 --tablespace-mapping='%s'='%s'", place, elsewhere); /* as if on another host; refused at once, not at the end */
     slow_down(spec, mapping);
     refuse(spec, "tablespaces");
     refuse(copy_spec(primary), "exists but is not empty");
@@ -696,6 +719,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_copy_without_progress_is_given_up),
         cmocka_unit_test(a_source_of_another_cluster_is_refused),
         cmocka_unit_test(a_directory_with_anything_in_it_is_never_replaced),
+        cmocka_unit_test(nor_is_one_that_was_filled_meanwhile),
         cmocka_unit_test(a_link_in_the_place_of_the_directory_is_refused),
         cmocka_unit_test(a_mount_point_is_refused_with_the_cure),
         cmocka_unit_test(a_copy_needs_its_slot),
