@@ -38,10 +38,10 @@ static int state_of(const struct agent *a) {
     return v->streaming ? STATE_STREAMING : STATE_ARCHIVE_RECOVERY;
 }
 
-/* Needed until the consumer's oldest restartpoint has passed it. */
-static bool covers(const struct agent *a, const struct slot_wish *w, const struct pg_slot *s) {
-    (void)a;
-    return s->restart_lsn && !str_eq(s->wal_status, "lost") && (!w->needed || s->restart_lsn <= w->needed);
+/* The anchor keeps what its consumer's oldest restartpoint needs; the site slot beside it only what is being streamed. */
+static bool covers(const struct slot_wish *w, const struct pg_slot *s) {
+    bool keeps = s->restart_lsn && !str_eq(s->wal_status, "lost");
+    return keeps && (w->kind != SLOT_ANCHOR || !w->needed || s->restart_lsn <= w->needed);
 }
 
 static void fill_slots(struct agent *a, struct member_status *m) {
@@ -59,7 +59,7 @@ static void fill_slots(struct agent *a, struct member_status *m) {
             if (!str_eq(wishes[k].name, to->name))
                 continue;
             to->kind = (int)wishes[k].kind;
-            to->covering = covers(a, &wishes[k], &f->slots[i]);
+            to->covering = covers(&wishes[k], &f->slots[i]);
         }
     }
 }
