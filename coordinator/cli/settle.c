@@ -22,17 +22,24 @@ static bool is_among(const char *word, const char *const *list) {
     return false;
 }
 
-static void judge_site(const json_t *site, json_t *missing) {
-    static const char *const roles[] = {"primary", "standby", NULL}, *const states[] = {"running", "streaming", NULL};
+static void judge_member(const json_t *site, const json_t *member, int64_t version, json_t *missing) {
+    static const char *const states[] = {"running", "streaming", NULL};
+    if (!is_among(json_text(member, "state", ""), states))
+        miss(missing, site, member, json_text(member, "state", "unknown"));
+    else if (json_int(member, "topology_version", version) < version)
+        miss(missing, site, member, "holds an older topology");
+}
+
+static void judge_site(const json_t *site, int64_t version, json_t *missing) {
+    static const char *const roles[] = {"primary", "standby", NULL}, *const states[] = {"ok", "degraded", NULL};
     size_t i;
     const json_t *member;
-    if (!is_among(json_text(site, "role", ""), roles) || !is_among(json_text(site, "state", ""), (const char *const[]){"ok", "degraded", NULL})) {
+    if (!is_among(json_text(site, "role", ""), roles) || !is_among(json_text(site, "state", ""), states)) {
         miss(missing, site, NULL, json_text(site, "state", "unknown"));
         return;
     }
     json_array_foreach(json_object_get(site, "members"), i, member)
-        if (!is_among(json_text(member, "state", ""), states))
-            miss(missing, site, member, json_text(member, "state", "unknown"));
+        judge_member(site, member, version, missing);
 }
 
 bool settle_judge(const json_t *cluster, int64_t version, json_t *missing) {
@@ -41,7 +48,7 @@ bool settle_judge(const json_t *cluster, int64_t version, json_t *missing) {
     if (!cluster || json_int(cluster, "topology_version", 0) < version)
         return false;
     json_array_foreach(json_object_get(cluster, "sites"), i, site)
-        judge_site(site, missing);
+        judge_site(site, version, missing);
     return json_array_size(missing) == 0 && !json_is_object(json_object_get(cluster, "operation"));
 }
 

@@ -340,6 +340,9 @@ static void settled_is_what_the_status_says(void **state) {
         {"{\"topology_version\":2,\"sites\":[{\"name\":\"a\",\"role\":\"standby\",\"state\":\"degraded\",\"members\":[{\"name\":\"m\",\"state\":\"creating replica\"},"
          "{\"name\":\"n\",\"state\":\"streaming\"}]}]}",
          false, 1},
+        {"{\"topology_version\":2,\"sites\":[{\"name\":\"a\",\"role\":\"standby\",\"state\":\"ok\",\"members\":[{\"name\":\"m\",\"state\":\"streaming\",\"topology_version\":1},"
+         "{\"name\":\"n\",\"state\":\"streaming\",\"topology_version\":2}]}]}",
+         false, 1},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct err err = {0};
