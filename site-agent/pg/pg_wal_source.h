@@ -1,4 +1,5 @@
-/* What a server that others may follow says about itself over a replication connection. Private to this directory. */
+/* What a server that others may follow says about itself over a replication connection. For this directory and
+ * the copy job. */
 #ifndef PG_WAL_SOURCE_H
 #define PG_WAL_SOURCE_H
 #include "site-agent/pg/pg_wal.h"
