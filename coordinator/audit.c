@@ -32,17 +32,33 @@ static const struct field head_fields[] = {
 static const struct fields head_table = FIELDS("audit head", struct head, head_fields);
 #define HEAD_KEY "audit-head"
 
-bool audit_open(struct audit *a, struct journal *j, struct err *err) {
-    *a = (struct audit){.journal = j};
+static bool read_head(struct journal *j, struct head *head, struct err *err) {
     const char *text = journal_get(j, HEAD_KEY);
+    *head = (struct head){0};
+    return !text || field_from_json(&head_table, HEAD_KEY, (struct bytes){text, strlen(text)}, head, err);
+}
+
+static void record_key(char to[48], int64_t n) { snprintf(to, 48, "audit/%016lld", (long long)n); }
+
+#define AUDIT_LOST_MAX 1000
+bool audit_open(struct audit *a, struct journal *j, struct err *err) {
     struct head head;
-    if (!text)
-        return true;
-    if (!field_from_json(&head_table, HEAD_KEY, (struct bytes){text, strlen(text)}, &head, err))
+    *a = (struct audit){.journal = j};
+    if (!read_head(j, &head, err))
         return false;
-    a->n = head.n;
-    str_copy(a->hash, sizeof a->hash, head.hash);
-    return true;
+    for (a->n = head.n; a->n > 0 && a->lost < AUDIT_LOST_MAX; a->n--, a->lost++) {
+        STRBUF text = {0};
+        char key[48];
+        bool found;
+        record_key(key, a->n);
+        if (!journal_read(j, key, &text, &found, err))
+            return false;
+        if (!found)
+            continue;
+        sign_hash((struct bytes){text.at, text.len}, a->hash);
+        return true;
+    }
+    return a->n == 0 || err_set(err, ERR_INVALID, "audit log: more than %d records before number %lld are missing", AUDIT_LOST_MAX, (long long)head.n);
 }
 
 void audit_add(struct audit *a, struct audit_record *record) {
@@ -54,7 +70,7 @@ void audit_add(struct audit *a, struct audit_record *record) {
     char key[48];
     field_to_text(&audit_record_table, record, &text);
     sign_hash((struct bytes){text.at, text.len}, a->hash);
-    snprintf(key, sizeof key, "audit/%016lld", (long long)record->n);
+    record_key(key, record->n);
     journal_append(a->journal, key, text.at);
     struct head head = {.n = a->n};
     str_copy(head.hash, sizeof head.hash, a->hash);
@@ -87,8 +103,8 @@ static void on_record(void *context, const char *key, struct bytes value) {
 
 bool audit_verify(struct journal *j, int64_t *count, struct strbuf *problems, struct err *err) {
     struct verifying v = {.problems = problems};
-    struct audit head;
-    if (!journal_read_audit(j, on_record, &v, err) || !audit_open(&head, j, err))
+    struct head head;
+    if (!journal_read_audit(j, on_record, &v, err) || !read_head(j, &head, err))
         return false;
     if (head.n != v.n || !str_eq(head.hash, v.hash))
         strbuf_addf(problems, "the newest record should be number %lld with hash %.12s\n", (long long)head.n, head.hash);

@@ -8,6 +8,7 @@
 struct audit {
     int64_t n;                    /* of the newest record; 0: none */
     char hash[HASH_TEXT_MAX];     /* of its bytes; "" */
+    int64_t lost;                 /* records that the head names and that are not there */
     struct journal *journal;
 };
 struct audit_record {
@@ -22,6 +23,7 @@ struct audit_record {
 };
 extern const struct fields audit_record_table;
 
+/* Goes on after the newest record that is there: a commit of more than one swap may have ended between the two. */
 bool audit_open(struct audit *a, struct journal *j, struct err *err);
 /* n, time and previous are filled in here. */
 void audit_add(struct audit *a, struct audit_record *record);

@@ -254,6 +254,30 @@ bool journal_commit(struct journal *j, struct err *err) {
 
 /* ---- the audit records ---- */
 
+struct fetching {
+    const char *key;
+    struct strbuf *to;
+    bool ok, found;
+    struct err err;
+};
+static void on_fetched(void *context, const struct store_answer *answer) {
+    struct fetching *f = context;
+    f->ok = answer->outcome == STORE_DONE;
+    f->err = answer->err;
+    for (size_t i = 0; f->ok && i < answer->count; i++)
+        if (str_eq(answer->entries[i].key, f->key)) {
+            strbuf_add_bytes(f->to, answer->entries[i].value.at, answer->entries[i].value.len);
+            f->found = true;
+        }
+}
+
+bool journal_read(struct journal *j, const char *key, struct strbuf *to, bool *found, struct err *err) {
+    struct fetching f = {.key = key, .to = to};
+    store_read(j->store, key, clock_boot_ms() + COMMIT_DEADLINE_MS, on_fetched, &f);
+    *found = f.found;
+    return f.ok || err_set(err, f.err.code, "read %s: %s", key, f.err.text);
+}
+
 struct reading {
     void (*call)(void *, const char *, struct bytes);
     void *context;

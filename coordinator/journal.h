@@ -32,6 +32,8 @@ bool journal_is_dirty(const struct journal *j);
 /* Writes what was put. False: nothing, or not all, is known to be written; what was put stays and the next commit tries
  * again. ERR_CONFLICT: somebody else has written to this store; nothing here can be relied on any more. */
 bool journal_commit(struct journal *j, struct err *err);
+/* What the store has under a key right now, appended; *found tells. For keys that are not kept in memory. */
+bool journal_read(struct journal *j, const char *key, struct strbuf *to, bool *found, struct err *err);
 /* Reads the audit records, in order, for verification. */
 bool journal_read_audit(struct journal *j, void (*call)(void *context, const char *key, struct bytes value), void *context, struct err *err);
 #endif

@@ -58,7 +58,8 @@ static bool open_all(struct coordinator *c, struct err *err) {
     if (!tls_check(&c->config.tls, err) || !sign_key_load(c->config.signing_key, c->key, err) || !open_journal(c, err))
         return false;
     c->signal_fd = open_signals();
-    note(c, NULL, c->config.name, "coordinator started", "", "", "", "", "version %s, term %lld", PGREGENT_VERSION, (long long)c->term);
+    note(c, NULL, c->config.name, "coordinator started", "", "", "", "", "version %s, term %lld%s", PGREGENT_VERSION, (long long)c->term,
+         c->audit.lost ? "; the newest audit records before this one were lost" : "");
     return http_client_new(&c->config.tls, &c->client, err) && start_server(c, err);
 }
 

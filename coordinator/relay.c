@@ -8,11 +8,12 @@
 
 static void hash_of(const struct strbuf *text, char to[HASH_TEXT_MAX]) { sign_hash((struct bytes){text->at ? text->at : "", text->len}, to); }
 
+/* Kept short on purpose: each change answers the polls of all other sites, and one that is being answered is not there
+ * for an order that comes right after. */
 static void what_matters(const struct report *r, char to[HASH_TEXT_MAX]) {
     STRBUF text = {0};
     field_to_text(&vote_table, &r->vote, &text);
     strbuf_addf(&text, " %s %s %lld %s %d %d", r->leader, r->lease.holder, (long long)r->lease.term_count, r->ask.nonce, r->has_order, r->speaks);
-    strbuf_addf(&text, " %lld %s", (long long)r->order_serial, r->stop_state);
     for (uint32_t i = 0; i < r->voucher_count; i++)
         strbuf_addf(&text, " %s:%s", r->vouchers[i].site, r->vouchers[i].nonce);
     strbuf_addf(&text, " %u", r->receipt_count);

@@ -422,6 +422,11 @@ static void a_cluster_is_born_built_and_moved(void **state) {
     check_moved(c);
     assert_int_equal(c->clusters[0]->operation_count, 3); /* create, bootstrap, switchover */
     stop(c);
+    c = start(); /* everything that a later question needs is in the journal */
+    assert_int_equal(c->term, 2);
+    assert_int_equal(c->clusters[0]->receipt_count, 3); /* opened, stopped, opened */
+    assert_int_equal(operation(c, MOVE_OP)->writes_accepted_at, 1000200);
+    stop(c);
 }
 
 static void check_given_back(struct coordinator *c) {
