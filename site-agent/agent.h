@@ -77,7 +77,8 @@ struct records {
     struct receipt receipts[REPORT_RECEIPTS_MAX]; /* oldest first */
     char receipt_keys[REPORT_RECEIPTS_MAX][80];
     uint32_t receipt_count;
-    struct strbuf oldest_receipt; /* as stored */
+    struct strbuf oldest_receipt; /* as stored, and its key: the first to go */
+    char oldest_receipt_key[80];
     char old_stop_key[128], old_stop_state[16]; /* of a stop order that was replaced since; "": none */
     struct lineage leader_lineage;
     bool has_leader_lineage;

@@ -125,8 +125,10 @@ static void read_relay(struct agent *a, const char *key, struct bytes value) {
 static void read_receipt(struct agent *a, const char *key, struct bytes value) {
     struct records *r = &a->records;
     struct err err = {0};
-    if (!r->receipt_count)
+    if (!r->oldest_receipt_key[0]) {
         keep(&r->oldest_receipt, value);
+        str_copy(r->oldest_receipt_key, sizeof r->oldest_receipt_key, key);
+    }
     if (r->receipt_count < REPORT_RECEIPTS_MAX && str_eq(r->receipt_keys[r->receipt_count], key)) {
         r->receipt_count++; /* receipts never change: this one was parsed before */
         return;
@@ -217,6 +219,7 @@ static void on_read(void *context, const struct store_answer *answer) {
         r->revision = answer->revision;
         r->retry = false;
         r->receipt_count = 0;
+        r->oldest_receipt_key[0] = 0;
         for (size_t i = 0; i < answer->count; i++)
             read_entry(a, &answer->entries[i], now_ms, found);
         r->has_lease &= found[0];

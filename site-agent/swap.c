@@ -112,7 +112,7 @@ static void prune_receipts(struct swap *s) {
     struct records *r = &s->agent->records;
     if (r->receipt_count < RECEIPTS_KEPT || epoch_compare(&r->receipts[0].epoch, &r->vote.known_opened) >= 0)
         return;
-    remove_key(s, r->receipt_keys[0], text_of(&r->oldest_receipt));
+    remove_key(s, r->oldest_receipt_key, text_of(&r->oldest_receipt));
 }
 
 static void add_receipt(struct swap *s, struct receipt *receipt) {
