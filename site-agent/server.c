@@ -73,6 +73,8 @@ void server_set_deadline(struct agent *a) {
     if (!s->deadman || !s->status_known || !a->site || s->start_id)
         return; /* a start brings its own deadline, and is answered first */
     bool primary = (s->status.postmaster_pid && s->status.started_primary) || s->status.guard;
+    if (primary && !a->lease.deadline_ms)
+        return; /* not led since this agent started: what the dead-man holds from before stands */
     int64_t kill_ms = primary ? a->lease.deadline_ms - KILL_MARGIN_MS : 0;
     if (kill_ms == s->deadline_sent_ms)
         return;
