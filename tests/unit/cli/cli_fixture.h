@@ -179,6 +179,12 @@ static inline void fake_remember(struct fake *f, struct bytes body) {
     f->posts++;
 }
 
+/* Would a real one hold this poll: is its own number below the one that was seen? */
+static inline bool fake_holds(const struct http_query *q, const struct line *l) {
+    const char *seen = http_query_get(q, "seen"), *number = l ? strstr(l->body, "\"number\":") : NULL;
+    return seen && number && strtol(seen, NULL, 10) > strtol(number + strlen("\"number\":"), NULL, 10);
+}
+
 static inline enum http_verdict fake_route(void *context, const void *snapshot, const struct http_query *q, struct http_reply *reply) {
     struct fake *f = context;
     (void)snapshot;
@@ -186,6 +192,11 @@ static inline enum http_verdict fake_route(void *context, const void *snapshot, 
     if (str_eq(q->method, "POST"))
         fake_remember(f, q->body);
     struct line *l = fake_line(f, q->method, q->path);
+    if (fake_holds(q, l)) {
+        pthread_mutex_unlock(&f->lock);
+        reply->hold_ms = 25000;
+        return HTTP_HOLD;
+    }
     reply->status = l ? l->status : 404;
     for (const char *at = l ? l->body : "{\"error\": {\"code\": \"not_found\", \"message\": \"nothing is scripted\"}}"; *at;) {
         bool is_op = strncmp(at, "OPID", 4) == 0;
