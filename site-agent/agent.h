@@ -144,7 +144,7 @@ struct server {
     int64_t kill_sent_ms;
     int64_t production_pid;         /* the postmaster that was seen in production */
     int64_t ending_since_ms;        /* it says that it shuts down; 0: it does not */
-    bool lost_deadman;              /* the connection broke, and no status has come since */
+    int64_t lost_deadman_ms;        /* when the connection broke, if no status has come since */
     int64_t deadman_retry_ms, guard_sent_ms;
     int64_t deadline_sent_ms;       /* the kill deadline the dead-man has */
     int64_t promote_sent_ms;

@@ -181,6 +181,7 @@ static void view_directory(const struct agent *a, struct view *v) {
     v->copy_left = !a->job && !a->initdb_ready && job_leftovers(a->config.state_dir);
 }
 
+#define LOST_DEADMAN_MS 1000 /* a connection may break; a dead-man that is gone has sent SIGINT itself */
 static void view_processes(const struct agent *a, struct view *v, int64_t now_ms) {
     const struct server *s = &a->server;
     v->deadman = s->deadman && s->status_known && deadman_alive(s->deadman);
@@ -188,7 +189,8 @@ static void view_processes(const struct agent *a, struct view *v, int64_t now_ms
     v->leftovers = s->status.descendants > 0;
     /* Under guard a promotion is on its way: the server may tell of it before the dead-man does. */
     v->as_primary = s->status.postmaster_pid > 0 ? s->status.started_primary || s->status.guard : v->postmaster && s->starting_primary;
-    v->foreign = (v->deadman || s->lost_deadman) && !s->start_id && foreign_postmaster(a);
+    bool lost = s->lost_deadman_ms && now_ms - s->lost_deadman_ms > LOST_DEADMAN_MS;
+    v->foreign = (v->deadman || lost) && !s->start_id && foreign_postmaster(a);
     v->ending = s->ending_since_ms && now_ms - s->ending_since_ms > a->site->local.stop_time_ms;
     v->start_failed = s->start_failed;
     if (s->back_off_until_ms > now_ms)

@@ -57,7 +57,7 @@ void server_event(void *agent, const struct deadman_status *status) {
     }
     s->status = *status;
     s->status_known = true;
-    s->lost_deadman = false;
+    s->lost_deadman_ms = 0;
     if (!first && was && !status->postmaster_pid) {
         log_info("PostgreSQL ended", F_INT("pid", was), F_INT("status", status->last_exit));
         if (!s->stop_sent_boot_ms || s->stop_pid != was)
@@ -75,6 +75,8 @@ void server_set_deadline(struct agent *a) {
     bool primary = (s->status.postmaster_pid && s->status.started_primary) || s->status.guard;
     if (primary && !a->lease.deadline_ms)
         return; /* not led since this agent started: what the dead-man holds from before stands */
+    if (primary && !a->lease.holding)
+        return; /* what the dead-man has was a holder's word; ours is worth less */
     int64_t kill_ms = primary ? a->lease.deadline_ms - KILL_MARGIN_MS : 0;
     if (kill_ms == s->deadline_sent_ms)
         return;
@@ -96,7 +98,7 @@ static void connect_deadman(struct agent *a) {
         s->status_known = false;
         s->status = (struct deadman_status){0};
         s->deadline_sent_ms = s->start_id = 0;
-        s->lost_deadman = true;
+        s->lost_deadman_ms = clock_boot_ms();
         watch_postmaster(s);
     }
     int64_t now_ms = clock_boot_ms();
