@@ -176,7 +176,7 @@ class Lab:
         self.topology = self.dir / "topology.yaml"
         self.coordinator = Daemon("coordinator", [BIN / "pgregent-coordinator", "--config", self.dir / "coordinator/coordinator.yaml"],
                                   self.dir / "coordinator/coordinator.log")
-        self.members = {}
+        self.writers, self.members = [], {}
         for n, site in enumerate(sites, 1):
             name, _, count = site.partition(":")
             for m in range(1, int(count) + 1):
@@ -215,6 +215,9 @@ class Lab:
             time.sleep(0.1)
 
     def stop(self):
+        for process in self.writers:
+            process.kill()
+            process.wait()
         self.kill_all()
         self.lock.close()
 
@@ -302,6 +305,7 @@ class Writer:
         self.lab, self.path = lab, lab.dir / f"rows-{time.monotonic_ns()}"
         self.process = subprocess.Popen([WRITER, "run", "--conninfo", lab.conninfo(), "--clients", str(clients), "--out", self.path, *words],
                                         stdout=subprocess.PIPE, text=True)
+        lab.writers.append(self.process)
         wait_for("clients write", lambda: self.path.exists() and self.path.stat().st_size > 100)
 
     def window(self):
