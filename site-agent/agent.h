@@ -71,6 +71,7 @@ struct records {
     struct order order;       /* verified again by every member that reads it */
     struct proofs proofs;
     char order_hash[HASH_TEXT_MAX];
+    struct strbuf topology_text; /* the leader's signed topology, for members that do not poll */
     char system_id[SYSTEM_ID_MAX];
     int64_t order_seen_boot_ms; /* since when this process knows this order */
     char stop_state[16];      /* of the order in force: "", "receipt", "dropped" */
@@ -301,6 +302,7 @@ void vouching_ask(struct agent *a);      /* begin, or go on with, a round of vou
 /* topology_hold.c */
 bool topology_load(struct agent *a, struct err *err);
 bool topology_take(struct agent *a, struct bytes envelope, struct err *err);
+void topology_share(struct agent *a); /* the leader gives it to its site, the others take it from there */
 /* tick.c */
 void agent_tick(struct agent *a);
 void agent_wait(struct agent *a);

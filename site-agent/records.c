@@ -1,7 +1,7 @@
 /* The site's records as last read from its store. Reading authorises nothing: every act that follows goes through a
  * swap that expects exactly these bytes (swap.c).
  *
- *   site/lease site/vote site/order site/coordinator site/system_id site/lineage
+ *   site/lease site/vote site/order site/system_id site/lineage site/topology
  *   site/stop/ORDER-HASH          what became of a stop order: receipt | dropped
  *   site/receipt/TIME-KIND        receipts, oldest first
  *   members/NAME                  each member's own status
@@ -188,6 +188,8 @@ static void read_entry(struct agent *a, const struct store_entry *e, int64_t now
         struct err err = {0};
         if ((r->has_leader_lineage = field_from_json(&lineage_record_table, e->key, e->value, &record, &err)))
             r->leader_lineage = record.lineage;
+    } else if (str_eq(e->key, "site/topology")) {
+        keep(&r->topology_text, e->value);
     } else if (str_starts(e->key, "site/receipt/")) {
         read_receipt(a, e->key, e->value);
     } else if (str_starts(e->key, "members/")) {

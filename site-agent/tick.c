@@ -49,6 +49,7 @@ static bool after_gap(struct agent *a, int64_t now_ms) {
 void agent_tick(struct agent *a) {
     bool gap = after_gap(a, clock_boot_ms());
     records_read(a);
+    topology_share(a);
     server_step(a);
     job_take_result(a);
     initdb_adopt(a);

@@ -1,5 +1,6 @@
 /* The topology that this member holds: the operator's signed envelope, kept in the state directory, verified and parsed
  * anew at each start. Before the first one, the pinned operators of the configuration decide whom to believe. */
+#include "rt/clock.h"
 #include "site-agent/agent.h"
 #include <stdio.h>
 #include <string.h>
@@ -60,4 +61,18 @@ bool topology_take(struct agent *a, struct bytes envelope, struct err *err) {
     }
     rt_free(t);
     return false;
+}
+
+void topology_share(struct agent *a) {
+    const struct strbuf *shared = &a->records.topology_text, *held = &a->topology_text;
+    bool same = shared->at && shared->len == held->len && !memcmp(shared->at, held->at, held->len);
+    if (!a->topology || !a->records.read || same)
+        return;
+    if (lease_valid(&a->lease, clock_boot_ms())) {
+        swap_publish(a, "site/topology", held->at);
+    } else if (shared->at && shared->len) {
+        struct err err = {0};
+        if (!topology_take(a, (struct bytes){shared->at, shared->len}, &err) && err.code != ERR_REFUSED)
+            agent_log_step(a, "take the site's topology", &err); /* an older one is refused, and no error */
+    }
 }
