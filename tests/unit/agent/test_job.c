@@ -221,6 +221,7 @@ static void initdb_makes_a_parked_directory_and_leaves_the_rename_to_the_caller(
     assert_false(left);
     assert_false(file_exists(spec->work_dir));
     assert_false(job_last_result(state_dir, again));
+    assert_false(file_exists(in(state_dir, "job.result"))); /* it would speak again for another directory of that name */
     rt_free(again);
     rt_free(r);
     rt_free(spec);
