@@ -61,6 +61,7 @@ struct problem {
     char id[48], severity[12], site[NAME_MAX_BYTES], member[NAME_MAX_BYTES];
     char message[384], cure[192];
     int64_t since; /* wall ms */
+    bool hidden;   /* not long enough yet to be worth a person's while */
 };
 
 /* What the journal keeps of a cluster besides documents. */
@@ -119,6 +120,7 @@ struct coordinator {
     int64_t documents_boot_ms;    /* made last */
     int64_t tick_boot_ms;         /* every cluster was looked at last */
     struct text *metrics;
+    int64_t files_boot_ms, files_seen_ns, files_used_ns; /* when the TLS files were looked at, and their change times */
     bool journal_failing;
     char journal_error[256];
     int64_t started_boot_ms;

@@ -213,6 +213,8 @@ static json_t *problems_to_json(const struct cluster *cluster) {
     json_t *to = json_array();
     for (uint32_t i = 0; i < cluster->problem_count; i++) {
         const struct problem *p = &cluster->problems[i];
+        if (p->hidden)
+            continue;
         json_t *one = json_object();
         json_object_set_new(one, "id", json_text_safe(p->id));
         json_object_set_new(one, "severity", json_text_safe(p->severity));

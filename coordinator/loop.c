@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define TICK_MS 500         /* time alone makes reports stale, orders expire and deadlines pass */
@@ -139,6 +140,44 @@ static void publish_news(struct coordinator *c) {
     publish(c);
 }
 
+/* ---- certificates ---- */
+
+static void reload(struct coordinator *c) {
+    struct err err = {0};
+    if (http_server_reload(c->http, &err))
+        log_info("certificates read anew");
+    else
+        log_error("certificates could not be read anew: the old ones stay", F_STR("error", err.text));
+}
+
+static int64_t changed_at(const struct tls_files *files) {
+    const char *const paths[] = {files->ca, files->certificate, files->key};
+    int64_t newest_ns = 0;
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        struct stat st;
+        int64_t ns = stat(paths[i], &st) == 0 ? (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec : 0;
+        newest_ns = ns > newest_ns ? ns : newest_ns;
+    }
+    return newest_ns;
+}
+
+/* A renewal writes several files: they are read when they have stood still for one look. */
+#define FILES_EVERY_MS 10000
+static void watch_files(struct coordinator *c, int64_t now_ms) {
+    if (now_ms - c->files_boot_ms < FILES_EVERY_MS)
+        return;
+    int64_t changed_ns = changed_at(&c->config.tls);
+    bool settled = c->files_boot_ms && changed_ns == c->files_seen_ns && changed_ns != c->files_used_ns;
+    if (!c->files_boot_ms)
+        c->files_used_ns = changed_ns;
+    c->files_boot_ms = now_ms;
+    c->files_seen_ns = changed_ns;
+    if (!settled)
+        return;
+    c->files_used_ns = changed_ns;
+    reload(c);
+}
+
 /* ---- the turn ---- */
 
 static void tick(struct coordinator *c) {
@@ -146,6 +185,7 @@ static void tick(struct coordinator *c) {
     if (now_ms - c->tick_boot_ms < TICK_MS)
         return;
     c->tick_boot_ms = now_ms;
+    watch_files(c, now_ms);
     for (uint32_t i = 0; i < c->cluster_count; i++)
         c->clusters[i]->dirty = true;
 }
@@ -161,14 +201,6 @@ void coordinator_turn(struct coordinator *c) {
 }
 
 /* ---- waiting ---- */
-
-static void reload(struct coordinator *c) {
-    struct err err = {0};
-    if (http_server_reload(c->http, &err))
-        log_info("certificates read anew");
-    else
-        log_error("certificates could not be read anew: the old ones stay", F_STR("error", err.text));
-}
 
 static void take_signal(struct coordinator *c) {
     struct signalfd_siginfo info;

@@ -46,7 +46,8 @@ static void problems(const struct coordinator *c, struct strbuf *to) {
     for (uint32_t k = 0; k < c->cluster_count; k++)
         for (uint32_t i = 0; i < c->clusters[k]->problem_count; i++) {
             const struct problem *p = &c->clusters[k]->problems[i];
-            strbuf_addf(to, "pgregent_problem{cluster=\"%s\",site=\"%s\",member=\"%s\",id=\"%s\",severity=\"%s\"} 1\n", c->clusters[k]->name, p->site, p->member, p->id, p->severity);
+            if (!p->hidden)
+                strbuf_addf(to, "pgregent_problem{cluster=\"%s\",site=\"%s\",member=\"%s\",id=\"%s\",severity=\"%s\"} 1\n", c->clusters[k]->name, p->site, p->member, p->id, p->severity);
         }
 }
 

@@ -192,12 +192,24 @@ static int64_t lag_of(const struct cluster *cluster, const struct report *r) {
 
 static bool is_paused(const struct member_status *m) { return m->replay_pause_state[0] && !str_eq(m->replay_pause_state, "not paused"); }
 
+/* A person has aborted its bootstrap: it is not begun again at once, so that another operation finds room. */
+#define TAKEN_BACK_MS 600000
+static bool was_taken_back(const struct cluster *cluster, const char *site) {
+    for (uint32_t i = cluster->operation_count; i > 0; i--) {
+        const struct operation *o = &cluster->operations[i - 1];
+        if (o->kind == OP_BOOTSTRAP && str_eq(o->to, site))
+            return o->state == OP_ABORTED && clock_wall_ms() - o->finished_at < TAKEN_BACK_MS;
+    }
+    return false;
+}
+
 static void observe_site(const struct cluster *cluster, uint32_t i, const struct operation *op, int64_t now_ms, struct site_facts *out) {
     const struct site *s = &cluster->sites[i];
     const struct topology_site *t = &cluster->topology->sites[i];
     const struct report *r = s->report;
     str_copy(out->name, sizeof out->name, s->name);
     out->upstream = t->standby_given && t->standby.upstream[0] ? cluster_site_index(cluster, t->standby.upstream) : NOBODY;
+    out->taken_back = was_taken_back(cluster, s->name);
     out->lag_bytes = -1;
     out->member_count = t->member_count;
     for (uint32_t m = 0; m < t->member_count; m++)

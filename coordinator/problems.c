@@ -43,6 +43,14 @@ __attribute__((format(printf, 7, 8))) static void add(struct finding *f, const c
     p->since = since(f, id, site, member);
 }
 
+/* What starts or copies is a problem only when it takes long. */
+#define YOUNG_MS 15000
+static void hide_young(struct finding *f, const char *id, const char *site, const char *member) {
+    for (uint32_t i = 0; i < f->count; i++)
+        if (is_same(&f->found[i], id, site, member))
+            f->found[i].hidden = f->now_ms - f->found[i].since < YOUNG_MS;
+}
+
 /* ---- the cluster ---- */
 
 static void of_cluster(struct finding *f) {
@@ -85,7 +93,9 @@ static void of_member(struct finding *f, uint32_t site, const struct member_fact
     if (status->state == STATE_DATA_MISSING)
         add(f, "data-missing", "error", name, m->name, "mount its directory, or `pgregent local reinit`", "%s once held data and its directory is empty or not mounted", m->name);
     else if (is_expected_to_stream(cluster, site, m))
-        add(f, "member-not-streaming", m->busy ? "info" : "warning", name, m->name, "`pgregent explain`", "%s does not stream: %s", m->name, status->why[0] ? status->why : member_state_names[status->state]);
+        add(f, "member-not-streaming", "warning", name, m->name, "`pgregent explain`", "%s does not stream: %s", m->name, status->why[0] ? status->why : member_state_names[status->state]);
+    if (m->busy)
+        hide_young(f, "member-not-streaming", name, m->name);
     if (status->pending_restart)
         add(f, "pending-restart", "info", name, m->name, "`pgregent local restart`", "parameters of %s wait for a restart", m->name);
     of_slots(f, name, status);

@@ -224,13 +224,14 @@ static int abort_operation(struct asked *a) {
         return answer_operation(a, o);
     if (!operation_is_open(o))
         return refuse_with(a, "the operation is over", NULL, operation_to_json(o, clock_wall_ms()), NULL);
-    if (o->kind != OP_SWITCHOVER)
-        return refuse_with(a, "only planned moves can be taken back", NULL, operation_to_json(o, clock_wall_ms()), NULL);
+    if (o->kind == OP_CREATE && a->cluster->view.op.open && a->cluster->view.sites[a->cluster->view.op.to].has_order)
+        return refuse_with(a, "the cluster has begun: its first order is accepted", NULL, operation_to_json(o, clock_wall_ms()), NULL);
     if (o->no_return_at || o->moved_at)
         return refuse_with(a, "the point of no return is passed: only forward", NULL, operation_to_json(o, clock_wall_ms()), "wait for its end, then move back");
     o->abort = true;
     snprintf(o->abort_reason, sizeof o->abort_reason, "taken back by %s: %s", a->request.operator_name, a->request.reason);
-    operation_advance(o, OP_ABORT, clock_wall_ms());
+    if (o->kind == OP_SWITCHOVER)
+        operation_advance(o, OP_ABORT, clock_wall_ms());
     note(a->coordinator, a->cluster, a->request.operator_name, "operation taken back", o->to, o->id, "", "", "%s", o->abort_reason);
     journal_operation(a->coordinator, a->cluster, o);
     a->cluster->dirty = true;

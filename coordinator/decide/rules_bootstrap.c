@@ -33,6 +33,7 @@ static bool has_data(const struct cluster_view *v) {
     const struct member_facts *leader = site_leader(site(v));
     return has_order(v) && leader && leader->has_data;
 }
+static bool taken_back(const struct cluster_view *v) { return v->op.abort; }
 static bool gone(const struct cluster_view *v) { return !site(v)->fresh; }
 static bool upstream_gone(const struct cluster_view *v) {
     const struct site_facts *up = upstream(v);
@@ -64,7 +65,8 @@ static void standby(const struct cluster_view *v, struct order_intent *o) {
 }
 
 const struct cluster_rule bootstrap_rules[] = {
-    FINISH(SAYS("C20", "bootstrapped", "the site streams"), complete, OP_MEMBERS, OP_DONE, tell_left_out),
+    FINISH(SAYS("C19", "bootstrapped", "the site streams"), complete, OP_MEMBERS, OP_DONE, tell_left_out),
+    FINISH(SAYS("C20", "bootstrap-aborted", "taken back; a site that has its order already goes on by itself"), taken_back, -1, OP_ABORTED, NULL),
     WAIT(SAYS("C21", "members", "the leader streams; its other members are built from it"), leader_streams, OP_MEMBERS, tell_busy),
     WAIT(SAYS("C22", "attaching", "the copy is complete: waits for the leader to stream"), has_data, OP_STREAMING, NULL),
     WAIT(SAYS("C23", "copying", "one member copies; the others will be built from it"), has_order, OP_COPY, NULL),

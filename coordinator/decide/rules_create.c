@@ -43,6 +43,7 @@ static const struct member_facts *silent_member(const struct site_facts *s) {
     return NULL;
 }
 static bool holds_birth(const struct cluster_view *v) { return site(v)->has_order; }
+static bool taken_back(const struct cluster_view *v) { return v->op.abort && !holds_birth(v); }
 static bool unheard(const struct cluster_view *v) {
     if (holds_birth(v) || site_waits(site(v))) return false;
     for (uint32_t i = 0; i < v->site_count; i++)
@@ -74,11 +75,12 @@ static void birth(const struct cluster_view *v, struct order_intent *o) {
 
 const struct cluster_rule create_rules[] = {
     FINISH(SAYS("C10", "created", "the first epoch is open"), opened, OP_OPEN, OP_DONE, NULL),
-    FINISH(SAYS("C11", "data-found", "the cluster is there: somebody holds data or an order, or an epoch was opened; nothing is created over it"), data_found, OP_CHECK, OP_FAILED, tell_found),
-    FINISH(SAYS("C12", "birth-refused", "the site has refused to begin the cluster"), refused, OP_BIRTH, OP_FAILED, NULL),
-    WAIT(SAYS("C13", "being-born", "the site has its first order: waits for its first epoch to open"), holds_birth, OP_OPEN, NULL),
-    WAIT(ASKS("C14", "not-all-asked", "initdb only when every listed member says that it holds no data"), unheard, OP_CHECK, tell_silent),
-    WAIT(SAYS("C15", "birth-sent", "waits for the site to accept its first order"), sent, OP_BIRTH, NULL),
-    ORDER(SAYS("C16", "birth", "nobody holds data or an order: the cluster begins here"), always, OP_BIRTH, birth),
+    FINISH(SAYS("C11", "create-aborted", "taken back before anything was begun"), taken_back, OP_CHECK, OP_ABORTED, NULL),
+    FINISH(SAYS("C12", "data-found", "the cluster is there: somebody holds data or an order, or an epoch was opened; nothing is created over it"), data_found, OP_CHECK, OP_FAILED, tell_found),
+    FINISH(SAYS("C13", "birth-refused", "the site has refused to begin the cluster"), refused, OP_BIRTH, OP_FAILED, NULL),
+    WAIT(SAYS("C14", "being-born", "the site has its first order: waits for its first epoch to open"), holds_birth, OP_OPEN, NULL),
+    WAIT(ASKS("C15", "not-all-asked", "initdb only when every listed member says that it holds no data"), unheard, OP_CHECK, tell_silent),
+    WAIT(SAYS("C16", "birth-sent", "waits for the site to accept its first order"), sent, OP_BIRTH, NULL),
+    ORDER(SAYS("C17", "birth", "nobody holds data or an order: the cluster begins here"), always, OP_BIRTH, birth),
     {.head = {.id = NULL}},
 };

@@ -48,7 +48,7 @@ static bool unborn(const struct cluster_view *v) { return !cluster_is_open(v); }
 
 static bool is_newcomer(const struct cluster_view *v, uint32_t i) {
     const struct site_facts *s = &v->sites[i];
-    return s->fresh && !s->has_order && !site_waits(s) && (int)i != cluster_primary(v);
+    return s->fresh && !s->has_order && !s->taken_back && !site_waits(s) && (int)i != cluster_primary(v);
 }
 int idle_newcomer(const struct cluster_view *v) {
     for (uint32_t i = 0; i < v->site_count; i++)

@@ -83,6 +83,7 @@ struct site_facts {
     struct epoch stopped, successor; /* newest receipt of a stop; zero: none */
     struct decline_facts declines[DECLINES_MAX];
     uint32_t decline_count;
+    bool taken_back;       /* its last bootstrap was aborted by a person not long ago */
     /* how it stands as a standby */
     int64_t lag_bytes;     /* behind the primary, received; -1 unknown */
     bool replay_paused;
