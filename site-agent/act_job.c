@@ -92,7 +92,7 @@ static void take_attach(struct agent *a, const struct job_result *r) {
     log_info("compared with the source", F_STR("verdict", r->ok ? pg_attach_verdict_name((enum pg_attach_verdict)r->attach) : "failed"), F_STR("reason", at->reason));
 }
 
-static bool keep_lineage(struct agent *a, const struct lineage *lineage, bool data_is_there) {
+bool job_keep_lineage(struct agent *a, const struct lineage *lineage, bool data_is_there) {
     struct err err = {0};
     a->state.lineage = *lineage;
     a->state.data_expected |= data_is_there;
@@ -104,7 +104,7 @@ static bool keep_lineage(struct agent *a, const struct lineage *lineage, bool da
 
 static void take_copy(struct agent *a, const struct job_result *r) {
     struct upstream *up = rt_alloc(sizeof *up);
-    keep_lineage(a, &r->lineage, true);
+    job_keep_lineage(a, &r->lineage, true);
     upstream_of(a, up);
     str_copy(a->attachment.key, sizeof a->attachment.key, up->key); /* a copy of it is part of its history */
     a->attachment.verdict = ATTACH_OK;
@@ -148,11 +148,11 @@ void initdb_adopt(struct agent *a) {
         return;
     }
     snprintf(work_dir, sizeof work_dir, "%s.pgregent-new", a->member->postgresql.data_dir);
-    if (!keep_lineage(a, &r->lineage, false))
+    if (!job_keep_lineage(a, &r->lineage, false))
         return;
     if (!file_rename(work_dir, a->member->postgresql.data_dir, &err) || !job_clean_leftovers(a->config.state_dir, &left, &err))
         agent_log_step(a, "move the new directory to its place", &err);
     a->initdb_ready = file_exists(work_dir);
     if (!a->initdb_ready)
-        keep_lineage(a, &r->lineage, true);
+        job_keep_lineage(a, &r->lineage, true);
 }

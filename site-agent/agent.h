@@ -266,6 +266,7 @@ void act_slots(struct agent *a, enum step step);
 void act_job(struct agent *a, enum step step);
 void job_take_result(struct agent *a);
 void initdb_adopt(struct agent *a);
+bool job_keep_lineage(struct agent *a, const struct lineage *lineage, bool data_is_there); /* durably */
 /* upstream.c: whom this member follows or copies from */
 struct upstream {
     bool wanted;           /* the order, or the site's leader, says so */

@@ -119,6 +119,16 @@ static void continue_hold(struct agent *a) {
     log_info("goes on with the hold of the agent before", F_INT("ms_left", deadline_ms - clock_boot_ms()));
 }
 
+/* The agent before may have died between the end of a job and taking its result. */
+static void take_last_job(struct agent *a) {
+    struct job_result *last = &a->job_result;
+    if (a->state.data_expected || !job_last_result(a->config.state_dir, last) || !last->ok)
+        return;
+    a->initdb_ready = last->kind == JOB_KIND_INITDB;
+    if (last->kind == JOB_KIND_COPY && !a->state.lineage.count)
+        job_keep_lineage(a, &last->lineage, true);
+}
+
 static bool agent_open(struct agent *a, struct err *err) {
     a->server.postmaster_fd = -1;
     a->report = rt_alloc(sizeof *a->report);
@@ -131,7 +141,7 @@ static bool agent_open(struct agent *a, struct err *err) {
     if (!topology_load(a, err) || !start_http(a, err))
         return false;
     open_sessions(a);
-    a->initdb_ready = job_last_result(a->config.state_dir, &a->job_result) && a->job_result.ok && !a->state.data_expected && a->job_result.lineage.count == 1;
+    take_last_job(a);
     continue_hold(a);
     return true;
 }
