@@ -13,7 +13,7 @@ static void add_slot(struct order *o, enum slot_kind kind, const char *consumer)
     if (o->slot_count == ORDER_SLOTS_MAX)
         return;
     struct order_slot *slot = &o->slots[o->slot_count++];
-    slot->kind = kind;
+    slot->kind = (int)kind;
     slot_name(slot->name, kind, consumer);
     str_copy(slot->site, sizeof slot->site, consumer);
 }
