@@ -278,6 +278,7 @@ struct upstream {
     struct lineage lineage;
     bool slot_ready;       /* our slot is known to stand there */
     bool alive;
+    bool received;         /* the server receives from one of its members through our slot: proof enough that it is configured so */
     char key[HASH_TEXT_MAX]; /* hash of target and newest timeline and fingerprint: what an attach verdict is for */
 };
 void upstream_of(struct agent *a, struct upstream *out);

@@ -213,7 +213,8 @@ static bool lineage_known(const struct agent *a) {
 static bool streams_right(const struct agent *a, const struct upstream *up) {
     const struct pg_facts *f = &a->server.facts;
     int64_t newest = up->lineage.count ? up->lineage.entries[up->lineage.count - 1].timeline : 0;
-    return f->in_recovery && str_eq(f->receiver_status, "streaming") && str_eq(a->server.applied_target, up->target) && f->receiver_timeline == newest;
+    bool from_there = a->server.applied_known ? str_eq(a->server.applied_target, up->target) : up->received;
+    return f->in_recovery && str_eq(f->receiver_status, "streaming") && from_there && f->receiver_timeline == newest;
 }
 
 static void view_server(struct agent *a, struct view *v, int64_t now_ms) {

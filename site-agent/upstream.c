@@ -20,6 +20,13 @@ static void hosts_and_ports(const struct order_member *members, uint32_t count, 
     }
 }
 
+static bool receives_from(const struct pg_facts *f, const struct order_member *members, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++)
+        if (f->receiver_port == members[i].port && str_eq(f->receiver_host, members[i].host))
+            return true;
+    return false;
+}
+
 /* Certificates on both ends; the name is an address, so nothing is resolved. */
 static void compose_conninfo(const struct agent *a, const struct order_member *members, uint32_t count, struct upstream *out) {
     STRBUF hosts = {0};
@@ -37,6 +44,7 @@ static void compose_conninfo(const struct agent *a, const struct order_member *m
     pg_conninfo_add(&text, "gssencmode", "disable");
     pg_conninfo_add(&text, "connect_timeout", "5");
     out->known = str_copy(out->conninfo, sizeof out->conninfo, text.at);
+    out->received = receives_from(&a->server.facts, members, count);
 }
 
 static void from_order(const struct agent *a, struct upstream *out) {
@@ -82,6 +90,7 @@ void upstream_of(struct agent *a, struct upstream *out) {
         from_order(a, out);
     else
         from_leader(a, out);
+    out->received &= str_eq(a->server.facts.receiver_slot, out->slot);
     lineage_key(out->target, &out->lineage, out->key);
     sign_hash((struct bytes){out->target, strlen(out->target)}, out->target_key);
 }

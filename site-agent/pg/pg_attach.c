@@ -180,8 +180,11 @@ bool pg_attach_check(const char *data_dir, const struct lineage *mine, const cha
     struct attach a = {.conninfo = conninfo, .deadline = deadline_boot_ms, .upstream = upstream, .report = out};
     struct err why = {0};
     *out = (struct pg_attach_report){0};
-    if (!pg_control_read(data_dir, &a.local.control, err) || !check_source(&a, err)) return false;
-    if (!pg_attach_local_read(data_dir, mine, &a.local, &why)) {
+    if (!pg_control_read(data_dir, &a.local.control, err)) return false;
+    /* The local end first: a server that goes on receiving meanwhile must not look as if it were ahead. */
+    bool was_read = pg_attach_local_read(data_dir, mine, &a.local, &why);
+    if (!check_source(&a, err)) return false;
+    if (!was_read) {
         if (why.code == ERR_NOT_FOUND) return decide(&a, PG_ATTACH_RECLONE, "%s", why.text);
         return err_set(err, why.code, "%s", why.text);
     }
