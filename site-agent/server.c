@@ -276,11 +276,23 @@ static void choose_upstream(struct agent *a, struct pg_config_input *in, char *t
     }
 }
 
+/* The agent has just come back to a server that streams, and nothing tells yet from whom it should: it stays as it is. */
+static bool knows_less(struct agent *a) {
+    static struct upstream up; /* loop thread only; large */
+    const struct server *s = &a->server;
+    if (s->applied_known || !s->status.postmaster_pid || !str_eq(s->facts.receiver_status, "streaming"))
+        return false;
+    upstream_of(a, &up);
+    return !up.wanted;
+}
+
 /* True when what the server should have differs from what was written last; with `write` it is written and reloaded. */
 bool server_configure(struct agent *a, bool write) {
     struct server *s = &a->server;
     static struct pg_config_input wish; /* loop thread only; large */
     char target[TARGET_MAX] = "";
+    if (knows_less(a))
+        return false;
     memset(&wish, 0, sizeof wish);
     from_topology(a, &wish);
     floors_from_control(s, &wish);
