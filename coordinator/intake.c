@@ -13,10 +13,12 @@ static bool is_older(const struct report *r, const struct report *known) {
     return str_eq(r->instance, known->instance) && r->seq <= known->seq && r->made_at <= known->made_at;
 }
 
-/* The leader speaks for its site. Another member counts only when no leader has been heard for a while. */
+/* The leader speaks for its site. Another member counts only when no leader has been heard for a while, and nobody
+ * counts who has read older records of the site than it. */
 #define LEADER_SILENT_MS 3000
 static bool is_outspoken(const struct report *r, const struct site *s, int64_t now_ms) {
-    return !r->speaks && s->report->speaks && !str_eq(r->instance, s->report->instance) && now_ms - s->arrived_boot_ms < LEADER_SILENT_MS;
+    bool other = !str_eq(r->instance, s->report->instance) && now_ms - s->arrived_boot_ms < LEADER_SILENT_MS;
+    return other && ((!r->speaks && s->report->speaks) || r->order_serial < s->report->order_serial);
 }
 
 /* ---- receipts ---- */
