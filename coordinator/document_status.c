@@ -116,7 +116,7 @@ static int64_t lag_behind(const struct member_status *first, const struct member
 }
 
 static void add_unknown_member(json_t *to, const struct topology_member *t) {
-    static const char *const unknown[] = {"role", "state", "timeline", "lsn", "replay_lsn", "lag_bytes"};
+    static const char *const unknown[] = {"role", "state", "timeline", "lsn", "replay_lsn", "lag_bytes", "topology_version"};
     for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++)
         json_object_set_new(to, unknown[i], json_null());
     json_object_set_new(to, "host", json_string(t->host));
@@ -143,6 +143,7 @@ static json_t *member_to_json(const struct cluster *cluster, const struct site *
     json_object_set_new(to, "lsn", lsn_or_null(m->lsn));
     json_object_set_new(to, "replay_lsn", lsn_or_null(m->replay_lsn));
     json_object_set_new(to, "lag_bytes", known_or_null(lag_behind(primary_leader(cluster), m)));
+    json_object_set_new(to, "topology_version", m->topology_version ? json_integer(m->topology_version) : json_null());
     json_object_set_new(to, "host", json_string(t->host));
     json_object_set_new(to, "port", json_integer(t->port));
     json_object_set_new(to, "pending_restart", json_boolean(m->pending_restart));
