@@ -56,7 +56,16 @@ run_integration() {
 }
 counted() { { grep -oE "[0-9]+ $2" <<<"$1" || echo 0; } | head -n 1 | cut -d' ' -f1; }
 
+# Each archive of decisions counts as one test.
+run_purity() {
+	local log="$out.purity"
+	tests/purity.sh "$build" | tee "$log"
+	passed=$((passed + $(grep -c '^ok' "$log"))) failed=$((failed + $(grep -c '^FAILED' "$log")))
+	rm -f "$log"
+}
+
 run_units
+run_purity
 case $what in
 test) run_integration ;;
 long) PGREGENT_TEST_LONG=1 run_integration ;;
