@@ -254,6 +254,8 @@ class Lab:
         now = self.status()
         if not now or now["operation"] or not now["writable"] or (primary and now["primary_site"] != primary):
             return None
+        if any(s["report_age_ms"] is None or s["report_age_ms"] > 2500 for s in now["sites"]):
+            return None
         states = [(m["role"], m["state"]) for s in now["sites"] for m in s["members"]]
         if len(states) != len(self.members) or states.count(("primary", "running")) != 1:
             return None

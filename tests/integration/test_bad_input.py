@@ -1,4 +1,5 @@
 """Bad input of every kind: a clear error that names the place and the cure; nothing lost."""
+import http.client
 import os
 import socket
 import ssl
@@ -93,16 +94,18 @@ def test_half_handshakes(up):
         s.close()
 
 
-def test_full_mailbox(up):
-    """More reports than anybody could read: some are told to come again, nobody is lost."""
-    with tls(up) as s:
-        s.settimeout(20)
-        request = b"POST /v1/report HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
-        codes = set()
-        for _ in range(50):
-            s.sendall(request)
-            codes.add(s.recv(65536).split(b" ")[1])
-    assert codes <= {b"400", b"403", b"503"}, codes
+def test_reports_of_strangers(up):
+    """Nonsense sent as reports, as fast as can be: refused each, nobody is lost."""
+    context = ssl.create_default_context(cafile=up.dir / "tls/ca.crt")
+    context.load_cert_chain(up.dir / "tls/alice.crt", up.dir / "tls/alice.key")
+    connection = http.client.HTTPSConnection("127.0.0.1", up.base, context=context, timeout=20)
+    codes = set()
+    for body in ["{}", "[]", "nonsense", '{"payload": 1}', "\0" * 100] * 20:
+        connection.request("POST", "/v1/report", body, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        assert b"error" in answer.read()
+        codes.add(answer.status)
+    assert codes <= {400, 403, 503}, codes
     assert up.healthy("ams")
 
 
@@ -116,14 +119,14 @@ def test_port_in_use(make_lab):
         taken.bind(("127.0.0.1", lab["ams-1"].agent_port))
         taken.listen()
         code = lab["ams-1"].agent.start().process.wait(20)
-    assert code != 0 and str(lab["ams-1"].agent_port) in lab["ams-1"].agent.log() and "in use" in lab["ams-1"].agent.log()
+    assert code != 0 and str(lab["ams-1"].agent_port) in lab["ams-1"].agent.log() and "another program has this address" in lab["ams-1"].agent.log()
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind(("127.0.0.1", lab["ams-1"].port))
         taken.listen()
         lab["ams-1"].agent.process = None
         lab.start().wait_answers()
-        lab.pgregent("apply", lab.topology, "--create", "--yes", "--reason", "test", "--no-wait")
+        lab.pgregent("apply", lab.topology, "--create", "--yes", "--reason", "test", "--no-wait", check=False)
         agent_says(lab, "ams-1", "Address already in use")
     lab.wait_healthy("ams", timeout=120)  # the place is free again: it goes on by itself
 
@@ -135,7 +138,7 @@ def test_unwritable_data_directory(make_lab):
     os.chown(place, 0, 0)
     place.chmod(0o555)
     lab.start().wait_answers()
-    lab.pgregent("apply", lab.topology, "--create", "--yes", "--reason", "test", "--no-wait")
+    lab.pgregent("apply", lab.topology, "--create", "--yes", "--reason", "test", "--no-wait", check=False)
     agent_says(lab, "fra-1", str(place))
     assert lab["fra-1"].postmaster() == 0
     place.chmod(0o711)

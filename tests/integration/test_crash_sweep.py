@@ -56,7 +56,8 @@ def test_coordinator_killed_at_every_step(lab, capsys):
             lab.coordinator.start(PGREGENT_FAILPOINT=f"{point}:{nth}")
             wait_for("the coordinator answers or is killed", lambda: not lab.coordinator.runs() or lab.healthy(), 60)
             move = start_move(lab, target)
-            wait_for("the coordinator is killed or the move is over", lambda: not lab.coordinator.runs() or finished(lab, before), 90, 0.02)
+            wait_for("the coordinator is killed or the move is over", lambda: not lab.coordinator.runs() or finished(lab, before) or move.poll() == 3, 90, 0.02)
+            assert move.poll() != 3, "the move was refused"
             hit = not lab.coordinator.runs()
             if hit:
                 assert lab.coordinator.end() == FAILPOINT_STATUS

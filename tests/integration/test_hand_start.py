@@ -85,7 +85,7 @@ def test_a_person_starts_while_the_agent_is_away(make_lab):
     run.mkdir()
     if AS_POSTGRES:
         shutil.chown(run, "postgres", "postgres")
-    subprocess.run([*AS_POSTGRES, PG_BIN / "pg_ctl", "-D", standby.data, "-l", run / "log", "-w", "-o", f"-p {standby.port} -k {run} -c listen_addresses=", "start"],
+    subprocess.run([*AS_POSTGRES, PG_BIN / "pg_ctl", "-D", standby.data, "-l", run / "log", "-w", "-o", f"-p {standby.port} -k {run} -c listen_addresses= -c hot_standby=off", "start"],
                    cwd="/", check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     standby.agent.start()
     lab.wait_healthy("ams")
