@@ -194,22 +194,17 @@ static void run_command(struct agent *a, const char *sql, int64_t deadline_ms) {
     pg_session_query(a->server.main, sql, NULL, 0, clock_boot_ms() + deadline_ms, on_command, a);
 }
 
-/* In this order: the dead-man has the deadline and watches for the moment without standby.signal; recovery.signal makes
- * a start by hand in that moment impossible; then the trigger. */
+/* In this order: the dead-man has the deadline, puts recovery.signal there, which makes a start by hand impossible, and
+ * watches for the moment without standby.signal; then the trigger. */
 #define GUARD_AGAIN_MS 1000
 #define PROMOTE_AGAIN_MS 3000
 static void promote(struct agent *a) {
     struct server *s = &a->server;
-    struct err err = {0};
     if (!lease_valid(&a->lease, clock_boot_ms() + a->site->local.stop_time_ms))
         return;
     if (!s->status.guard && !s->status.started_primary) {
         if (s->guard_sent_pid == s->status.postmaster_pid && clock_boot_ms() - s->guard_sent_ms < GUARD_AGAIN_MS)
             return;
-        if (!write_as_server(a, "recovery.signal", &err)) {
-            agent_log_step(a, "guard the promotion", &err);
-            return;
-        }
         struct deadman_request guard = {.command = DEADMAN_GUARD, .on = true, .kill_boot_ms = a->lease.deadline_ms - 200,
                                         .fast_boot_ms = a->lease.deadline_ms - a->site->local.stop_time_ms, .uid = a->config.uid, .gid = a->config.gid};
         str_copy(guard.data_dir, sizeof guard.data_dir, a->member->postgresql.data_dir);

@@ -171,6 +171,7 @@ struct uplink {
     int64_t seq;
     char last_report_key[HASH_TEXT_MAX]; /* of the content that counts as a change */
     int64_t relay_seen;
+    json_t *relayed; /* other sites' reports that wait until no move is under way; NULL: none */
     char order_seen[HASH_TEXT_MAX]; /* newest order that a poll brought, whatever became of it */
     bool reached;
     int64_t failed_since_ms;
@@ -191,6 +192,10 @@ struct vouching {
     struct voucher_ask questions[SITES_MAX]; /* not answered yet */
     int64_t question_boot_ms[SITES_MAX];
 };
+
+/* Inside the write gap of a move: only what the move needs is written and said. */
+#define MOVING_WAKE_MS 2
+#define CLOCK_AHEAD_MAX_MS 300000 /* how far a document's clock may be ahead of ours */
 
 struct agent {
     struct agent_config config;
@@ -237,6 +242,7 @@ struct agent {
 
 /* records.c */
 void records_read(struct agent *a);
+bool records_load_marks(struct agent *a, struct err *err); /* at the start, from the durable copy of the order */
 const struct member_status *records_member(const struct agent *a, const char *name);
 bool records_member_fresh(const struct agent *a, const char *name, int64_t now_ms);
 void records_site_state(const struct agent *a, struct site_state *out); /* for order_judge */

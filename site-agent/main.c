@@ -138,7 +138,7 @@ static bool agent_open(struct agent *a, struct err *err) {
         !state_open(a->config.state_dir, &a->state, &a->state_lock, err) || !http_client_new(&a->config.tls, &a->uplink.http, err))
         return false;
     a->certificate_expiry_wall_ms = tls_expiry_wall_ms(&a->config.tls);
-    if (!topology_load(a, err) || !start_http(a, err))
+    if (!records_load_marks(a, err) || !topology_load(a, err) || !start_http(a, err))
         return false;
     open_sessions(a);
     take_last_job(a);

@@ -60,9 +60,12 @@ static void view_candidate(struct agent *a, struct view *v, int64_t now_wall_ms)
         return;
     static struct site_state held; /* loop thread only; large */
     records_site_state(a, &held);
+    bool ahead = c->order.issued > clock_wall_ms() + CLOCK_AHEAD_MAX_MS;
+    if (ahead)
+        str_copy(c->reason, sizeof c->reason, "3.5 issued more than five minutes in our future: check the clocks of coordinator and site");
     if (a->records.order_unreadable)
         str_copy(c->reason, sizeof c->reason, "the order held here cannot be read");
-    c->verdict = a->records.order_unreadable ? ORDER_REFUSE : order_judge(&held, &c->order, c->hash, &c->proofs, now_wall_ms, c->reason, sizeof c->reason);
+    c->verdict = a->records.order_unreadable || ahead ? ORDER_REFUSE : order_judge(&held, &c->order, c->hash, &c->proofs, now_wall_ms, c->reason, sizeof c->reason);
     v->candidate = true;
     v->candidate_kind = c->order.kind;
     v->candidate_verdict = (int)c->verdict;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define PUBLISH_EVERY_MS 1000
+#define MOVING_SILENCE_MS 3000 /* inside a move the store's disk is left to the move, but not for long */
 
 static int role_of(const struct agent *a) {
     const struct view *v = &a->view;
@@ -170,7 +171,8 @@ static void publish_status(struct agent *a, int64_t now_ms) {
     bool changed = !str_eq(key, a->published_key);
     if (changed)
         a->uplink.report_due_ms = 0;
-    if (!a->store || a->swap_pending || (!changed && now_ms - a->published_boot_ms < PUBLISH_EVERY_MS)) {
+    bool moving = a->plan.wake_ms <= MOVING_WAKE_MS && now_ms - a->published_boot_ms < MOVING_SILENCE_MS;
+    if (!a->store || a->swap_pending || moving || (!changed && now_ms - a->published_boot_ms < PUBLISH_EVERY_MS)) {
         a->self_status.beat = a->beat;
         return;
     }

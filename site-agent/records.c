@@ -29,24 +29,49 @@ static void complain(struct agent *a, const char *key, const struct err *err) {
     log_error("record in the store cannot be read", F_STR("key", key), F_STR("error", err->text));
 }
 
-/* Every member keeps a durable copy of what its site obeys, and marks below which the store may never fall again
- * (1.6). Until that is on disk the member does not act on the order: it still sees the old one. */
-static bool mark_order(struct agent *a, const struct order *o, struct bytes envelope) {
-    struct agent_state *s = &a->state;
-    struct err err = {0};
-    char path[512];
+/* The floor of our clock (3.5) never rises far above it: a coordinator whose clock is ahead must not stop us for hours. */
+static void raise_marks(struct agent_state *s, const struct order *o) {
+    int64_t most_ms = clock_wall_ms() + CLOCK_AHEAD_MAX_MS, issued = o->issued < most_ms ? o->issued : most_ms;
     if (epoch_compare(&s->epoch, &o->epoch) < 0)
         s->epoch = o->epoch;
     if (s->serial < o->serial)
         s->serial = o->serial;
-    if (s->last_wall_ms < o->issued)
-        s->last_wall_ms = o->issued;
-    snprintf(path, sizeof path, "%s/order.dsse", a->config.state_dir);
-    if (state_save(a->config.state_dir, s, &err) && file_write(path, envelope.at, envelope.len, 0600, &err))
+    if (s->last_wall_ms < issued)
+        s->last_wall_ms = issued;
+}
+
+static void order_copy_path(const struct agent *a, char to[512]) { snprintf(to, 512, "%s/order.dsse", a->config.state_dir); }
+
+/* Every member keeps a durable copy of what its site obeys; it is the mark below which the store may never fall again
+ * (1.6). Until it is on disk the member does not act on the order: it still sees the old one. */
+static bool mark_order(struct agent *a, const struct order *o, struct bytes envelope) {
+    struct err err = {0};
+    char path[512];
+    order_copy_path(a, path);
+    raise_marks(&a->state, o);
+    if (file_write(path, envelope.at, envelope.len, 0600, &err))
         return true;
     complain(a, "site/order", &err);
     a->records.retry = true;
     return false;
+}
+
+/* At the start: our own copy lies in a private directory and is believed as far as its form is right. */
+bool records_load_marks(struct agent *a, struct err *err) {
+    char path[512];
+    STRBUF text = {0};
+    struct err missing = {0};
+    order_copy_path(a, path);
+    if (!file_read(path, ENVELOPE_TEXT_MAX, &text, &missing))
+        return missing.code == ERR_NOT_FOUND || err_set(err, missing.code, "%s", missing.text);
+    ENVELOPE envelope = {0};
+    struct order *o = rt_alloc(sizeof *o);
+    bool fine = envelope_open((struct bytes){text.at, text.len}, ORDER_TYPE, &envelope, err) &&
+                field_from_json(&order_table, path, (struct bytes){envelope.payload.at, envelope.payload.len}, o, err);
+    if (fine)
+        raise_marks(&a->state, o);
+    rt_free(o);
+    return fine || err_wrap(err, "%s is damaged: remove it only if the site's other members have theirs", path);
 }
 
 static void read_order(struct agent *a, struct bytes value) {
@@ -57,7 +82,15 @@ static void read_order(struct agent *a, struct bytes value) {
     static struct order order; /* loop thread only; large */
     static struct proofs proofs;
     char hash[HASH_TEXT_MAX];
-    r->order_unreadable = !a->topology || !verify_order(value, a->topology, &order, &proofs, hash, &err);
+    const struct candidate *c = &a->candidate;
+    if (c->present && same(&c->text, value)) { /* what came by poll was verified then */
+        order = c->order;
+        proofs = c->proofs;
+        str_copy(hash, sizeof hash, c->hash);
+        r->order_unreadable = false;
+    } else {
+        r->order_unreadable = !a->topology || !verify_order(value, a->topology, &order, &proofs, hash, &err);
+    }
     if (r->order_unreadable) {
         complain(a, "site/order", &err);
         r->has_order = false;

@@ -10,6 +10,7 @@
 #define REPORT_DEADLINE_MS 5000
 #define POLL_DEADLINE_MS 35000 /* the coordinator holds for 25 s */
 #define RETRY_MS 500
+#define RELAYED_MAX 64 /* reports that may wait while a move is under way */
 #define TOPOLOGY_EVERY_MS 1000
 
 /* ---- whom we talk to ---- */
@@ -35,7 +36,8 @@ static void note_failure(struct agent *a, const struct http_answer *answer) {
         log_warning("the coordinator cannot be reached or refuses", F_STR("error", text));
     str_copy(u->last_error, sizeof u->last_error, text);
     u->reached = false;
-    u->coordinator++;
+    if (!answer->status)
+        u->coordinator++; /* one that answers, if only by a refusal, is the right one to talk to */
 }
 
 static void note_success(struct agent *a) {
@@ -79,7 +81,9 @@ static void fill_receipts(struct agent *a, struct report *r) {
         STRBUF payload = {0};
         STRBUF envelope = {0};
         struct err err = {0};
-        field_to_text(&receipt_table, &a->records.receipts[i], &payload);
+        struct receipt receipt = a->records.receipts[i];
+        str_copy(receipt.member, sizeof receipt.member, a->config.member); /* who signs: the site's word, its leader's hand */
+        field_to_text(&receipt_table, &receipt, &payload);
         if (envelope_sign((struct bytes){payload.at, payload.len}, RECEIPT_TYPE, a->key, 1, &envelope, &err) &&
             str_copy(r->receipts[r->receipt_count], PROOF_TEXT_MAX, envelope.at))
             r->receipt_count++;
@@ -197,6 +201,21 @@ static void send_report(struct agent *a, int64_t now_ms) {
 
 /* ---- what the poll brings ---- */
 
+/* What we cannot name in the poll is offered again at once: neither the polls nor the log may spin. */
+static void refuse_unauthentic(struct agent *a, const char *hash, struct err *err) {
+    struct uplink *u = &a->uplink;
+    char reason[sizeof u->refused_reason];
+    err_wrap(err, "3.2 not authentic");
+    str_copy(reason, sizeof reason, err->text);
+    u->poll_due_ms = clock_boot_ms() + RETRY_MS;
+    if (str_eq(u->refused_hash, hash) && str_eq(u->refused_reason, reason))
+        return;
+    log_warning("order refused", F_STR("order", hash), F_STR("reason", err->text));
+    str_copy(u->refused_hash, sizeof u->refused_hash, hash);
+    str_copy(u->refused_reason, sizeof u->refused_reason, reason);
+    u->report_due_ms = 0;
+}
+
 static void take_order(struct agent *a, const char *text, size_t len) {
     struct candidate *c = &a->candidate;
     struct err err = {0};
@@ -208,10 +227,7 @@ static void take_order(struct agent *a, const char *text, size_t len) {
     if (hash[0])
         str_copy(a->uplink.order_seen, sizeof a->uplink.order_seen, hash);
     if (!authentic) {
-        log_warning("order refused", F_STR("order", hash), F_STR("reason", err.text));
-        str_copy(a->uplink.refused_hash, sizeof a->uplink.refused_hash, hash);
-        str_copy(a->uplink.refused_reason, sizeof a->uplink.refused_reason, err.text);
-        a->uplink.report_due_ms = 0;
+        refuse_unauthentic(a, hash, &err);
         return;
     }
     c->order = order;
@@ -277,7 +293,10 @@ static void each_envelope(struct agent *a, const json_t *list, void (*take)(stru
 
 static void take_topology_text(struct agent *a, const char *text, size_t len) {
     struct err err = {0};
-    if (!topology_take(a, (struct bytes){text, len}, &err) && !str_eq(a->topology_error, err.text)) {
+    if (topology_take(a, (struct bytes){text, len}, &err))
+        return;
+    a->uplink.poll_due_ms = clock_boot_ms() + RETRY_MS; /* it is offered again at once */
+    if (!str_eq(a->topology_error, err.text)) {
         str_copy(a->topology_error, sizeof a->topology_error, err.text);
         log_error("topology refused", F_STR("reason", err.text));
     }
@@ -301,9 +320,16 @@ static void on_polled(void *context, const struct http_answer *answer) {
         STRBUF text = {0};
         json_write(topology, &text);
         take_topology_text(a, text.at, text.len);
+    } else {
+        a->topology_error[0] = 0;
     }
     each_envelope(a, json_object_get(news, "orders"), take_order);
-    each_envelope(a, json_object_get(news, "relayed"), take_relayed);
+    json_t *relayed = json_object_get(news, "relayed");
+    if (json_array_size(relayed)) {
+        if (!a->uplink.relayed || json_array_size(a->uplink.relayed) > RELAYED_MAX)
+            json_decref(a->uplink.relayed), a->uplink.relayed = json_array();
+        json_array_extend(a->uplink.relayed, relayed);
+    }
     a->uplink.relay_seen = json_int(news, "relay", a->uplink.relay_seen);
 }
 
@@ -367,6 +393,11 @@ void uplink_step(struct agent *a) {
         if (!u->topology_id && now_ms >= u->topology_due_ms)
             ask_topology(a, now_ms);
         return;
+    }
+    if (u->relayed && a->plan.wake_ms > MOVING_WAKE_MS) {
+        each_envelope(a, u->relayed, take_relayed);
+        json_decref(u->relayed);
+        u->relayed = NULL;
     }
     if (!a->records.read || !speaks(a))
         return;

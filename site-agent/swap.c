@@ -190,6 +190,7 @@ void swap_renew(struct agent *a) {
 static void remember_order(struct swap *s) {
     struct agent *a = s->agent;
     a->candidate.present = false;
+    a->uplink.refused_hash[0] = a->uplink.refused_reason[0] = 0; /* what was refused before it says nothing any more */
     log_info("order accepted", F_STR("order", s->hash), F_INT("serial", s->serial));
 }
 

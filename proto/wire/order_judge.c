@@ -219,6 +219,14 @@ static bool may_prepare(struct judge *j) {
     return REFUSE(j, "3.7 prepare keeps a primary that is open: highest opened here %s, known %s", text_of(own).at, text_of(&j->open).at);
 }
 
+/* An old request moves nobody a second time. It starts nothing once it has expired; what it started may take the time
+ * that it gives for the move (3.5). */
+static bool request_is_fresh(struct judge *j) {
+    const struct request *r = &j->proofs->request;
+    if (!j->proofs->has_request || j->now_wall_ms < r->expires_at + r->deadline_ms) return true;
+    return REFUSE(j, "3.5 the request of %s expired at %lld, now %lld (ms since 1970)", r->operator_name, (long long)r->expires_at, (long long)j->now_wall_ms);
+}
+
 /* A move to `e` that closes what is open: 2.6c, 2.6d, and what is not built. */
 static bool is_unforced_move(struct judge *j, const struct epoch *e) {
     const struct vote *vote = &j->held->vote;
@@ -245,7 +253,7 @@ static bool may_stop(struct judge *j) {
     if (epoch_is_zero(successor)) return REFUSE(j, "2.5b stop in %s names no successor", text_of(e).at);
     if (strcmp(successor->site, j->held->site) == 0)
         return REFUSE(j, "2.5b successor %s is of %s itself, a receipt passes to another site", text_of(successor).at, j->held->site);
-    return is_unforced_move(j, successor);
+    return request_is_fresh(j) && is_unforced_move(j, successor);
 }
 
 /* What opening for writes needs, be it the target's or the old site's again. */
