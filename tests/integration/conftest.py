@@ -236,7 +236,8 @@ class Lab:
     def status(self):
         run = self.pgregent("-o", "json", "status", "orders", check=False)
         try:
-            clusters = json.loads(run.stdout)["clusters"]
+            document = json.loads(run.stdout)
+            clusters = document["clusters"] if document["source"] == "coordinator" else None
         except (ValueError, KeyError):
             return None
         return clusters[0] if clusters else None
