@@ -13,9 +13,8 @@ import socket
 import sqlite3
 import ssl
 import subprocess
-import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 from conftest import BIN, PG_BIN, Lab, wait_for
@@ -101,7 +100,7 @@ MISTAKES = {
     "missing_keys": (lambda text: text.splitlines()[0] + "\n", True, r"is missing"),
     "wrong_type": (lambda text: re.sub(r"^(tls|sites):", r"\1: 7\nother:", text, flags=re.M), True, r"(tls|sites): "),
     "alias": (lambda text: text + "a: &x 1\nb: *x\n", True, r"anchors \(&name\) are not allowed: write the value out"),
-    "tab": (lambda text: text + "\ta: 1\n", True, r":\d+:\d+: "),
+    "tab": (lambda text: text + "\ta: 1\n", True, r"a tab: indent with spaces"),
     "no_text": (lambda text: b"\x7fELF\x02\x01\x01\0\xff\xfe", True, r"UTF-8|control|not allowed"),
     "empty": (lambda text: "", False, r"empty: there is no document in it"),
     "missing_file": (None, False, r"no such file"),
@@ -143,11 +142,6 @@ def test_topology_that_cannot_be(laid_out, old, new, words):
 
 
 # ---- daemons that cannot start ----
-
-def other_ca(lab):
-    key = serialization.load_pem_private_key((lab.dir / "tls/ca.key").read_bytes(), None)
-    return certificate(lab, "CN of another CA", key.public_key(), serial=7, issuer="somebody else's CA")
-
 
 def certificate(lab, name, public, serial=1, issuer=None, days=(-30, 30)):
     """A certificate of the lab's CA key; of another CA's name with `issuer`."""
@@ -360,12 +354,12 @@ def test_full_mailbox(unharmed):
         body = json.dumps(alice.seal("request", {"cluster": "orders", "op": secrets.token_hex(16), "verb": "switchover", "to": "nowhere", "operator_name": "alice",
                                                  "reason": "test", "issued_at": when(), "expires_at": when(300)})).encode()
         return b"POST /v1/operations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body
-    clients = [tls(unharmed, unharmed.base) for _ in range(320)]
     lock = sqlite3.connect(unharmed.dir / "coordinator/store/store.db", isolation_level=None)
     lock.execute("BEGIN IMMEDIATE")
-    for s in clients:
-        s.sendall(request())
-    time.sleep(1)
+    clients = []
+    for _ in range(320):
+        clients.append(tls(unharmed, unharmed.base))
+        clients[-1].sendall(request())
     lock.execute("ROLLBACK")
     lock.close()
     answers = []
@@ -422,10 +416,12 @@ def test_read_only_data_directory(up):
 
 
 def stop_member(member):
-    """Agent, dead-man and PostgreSQL of a member end, as in a reboot of its host."""
+    """Agent, dead-man and PostgreSQL of a member end, as in a crash of its host."""
     member.agent.kill()
-    os.kill(member.deadman(), signal.SIGTERM)
-    wait_for("the dead-man ends", lambda: not member.postmaster() and not member.deadman(), 20)
+    for pid in member.processes():
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    wait_for("all of it ends", lambda: not member.processes(), 20)
 
 
 def says(member, words, timeout=30):
@@ -451,7 +447,7 @@ def test_bad_places_at_the_beginning(make_lab):
     try:
         with taken(ams.port):
             lab.start().wait_answers()
-            lab.pgregent("apply", lab.topology, "--create", "--yes", "--reason", "test", "--no-wait")
+            lab.pgregent("apply", lab.topology, "--create", "--yes", "--reason", "test", "--no-wait", check=False)
             says(ams, "Address already in use")
             says(ams, f"127.0.0.1.*{ams.port}|port {ams.port}")
         wait_for("ams writes: its port is free again", ams.writable)

@@ -105,7 +105,8 @@ def request(c, op, key=None, **more):
 
 
 def stop(c, *proofs, op=None, **more):
-    return plain(c, "ams", kind="stop", role="stopped", successor="1.1@fra", deadline_ms=20000, op=op or c.new_op(), proofs=list(proofs), **more)
+    fitting = {"kind": "stop", "role": "stopped", "successor": "1.1@fra", "deadline_ms": 20000, "op": op or c.new_op(), "proofs": list(proofs)}
+    return plain(c, "ams", **{**fitting, **more})
 
 
 def asked_stop(c, key=None, said=None, **more):
@@ -157,7 +158,7 @@ HOSTILE = {
     "altered_payload": (altered_payload, "signed by no coordinator"),
     "altered_signature": (altered_signature, "signed by no coordinator"),
     "altered_type": (altered_type, "signed by no coordinator"),
-    "other_type": (other_type, "type"),
+    "other_type": (other_type, "report.v1+json"),
     "no_signature": (no_signature, "signature"),
     "signed_by_a_member": (lambda c: key_of(c, "ams-1").seal("order", plain(c)), "signed by no coordinator"),
     "signed_by_an_operator": (lambda c: c.operator.seal("order", plain(c)), "signed by no coordinator"),
@@ -218,10 +219,10 @@ def state(c):
     """All that an order could change: what each site holds, its postmaster, which of them writes."""
     held = {site: {k: c.reports[site][k] for k in HELD if k != "receipts"} for site in ("ams", "fra")}
     receipts = {site: [opened(json.loads(r)) for r in c.reports[site]["receipts"]] for site in ("ams", "fra")}
-    return held, receipts, {m.name: (m.postmaster(), m.sql("SELECT pg_is_in_recovery()"), m.sql("SELECT pg_postmaster_start_time()")) for m in c.lab.members.values()}
+    return held, receipts, {m.name: (m.postmaster(), m.sql("SELECT pg_is_in_recovery(), pg_postmaster_start_time()")) for m in c.lab.members.values()}
 
 
-def await_reports(c, site, beyond=2):
+def await_reports(c, site, beyond=1):
     seen = c.reports[site]["seq"]
     wait_for(f"{site} goes on reporting", lambda: c.reports[site]["seq"] >= seen + beyond, 20)
 
@@ -241,7 +242,7 @@ def test_order_is_refused(hostile, name):
     assert reason in line, line
     assert re.search(r'reason="\d\.\d', line), f"names no rule: {line}"
     wait_for("the refusal is reported with its reason", lambda: reason in (hostile.reports[site]["refused_reason"] or ""), 20)
-    if "order_hash" in line and "signed by no" not in line:
+    if "3.2 not authentic" not in line:
         assert hostile.reports[site]["refused_hash"] == hash_of(envelope)
     await_reports(hostile, site)
     assert agent.log()[logged:].count("order refused") <= 3, "offered again and again, one order floods the log"
@@ -265,8 +266,7 @@ HOSTILE_TOPOLOGIES = {
     "older": (lambda c: topology(c, topology_version=1, file=c.lab.topology.read_text() + "# older\n"), "not newer|version"),
     "truncated": (lambda c: topology(c, file=c.lab.topology.read_text()[:400]), "line|:\\d+:\\d+:"),
     "of_another_cluster": (lambda c: topology(c, cluster="invoices", file=c.lab.topology.read_text().replace("cluster: orders", "cluster: invoices")), "invoices"),
-    "without_this_member": (lambda c: topology(c, file=c.lab.topology.read_text().replace("fra-1:", "fra-9:")), "fra-1"),
-}
+    }
 
 
 @pytest.mark.parametrize("name", HOSTILE_TOPOLOGIES)

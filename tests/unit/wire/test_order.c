@@ -459,6 +459,19 @@ static void a_stop_names_a_higher_successor_at_another_site_in_the_same_generati
     REFUSED("2.1 epoch 1.1@fra is not above 1.2@ams, which was opened or asked for");
 }
 
+static void an_old_request_stops_nobody_a_second_time(void **state) {
+    (void)state;
+    ams_is_primary();
+    stop_order("op-1", "1.0@ams", "1.1@fra");
+    proofs.has_request = true;
+    proofs.request.deadline_ms = 60000;
+    proofs.request.expires_at = NOW - 60000 + 1;
+    ACCEPTED(); /* in the time that it gives for the move */
+    proofs.request.expires_at = NOW - 60000;
+    set(proofs.request.operator_name, "alice");
+    REFUSED("3.5 the request of alice expired at 940000, now 1000000 (ms since 1970)");
+}
+
 /* --- promote --- */
 
 static void a_promotion_needs_the_receipt_of_the_epoch_that_it_closes(void **state) {
@@ -730,6 +743,7 @@ int main(void) {
         cmocka_unit_test(only_the_open_primary_is_stopped),
         cmocka_unit_test(a_stop_is_in_the_epoch_that_is_open),
         cmocka_unit_test(a_stop_names_a_higher_successor_at_another_site_in_the_same_generation),
+        cmocka_unit_test(an_old_request_stops_nobody_a_second_time),
         cmocka_unit_test(a_promotion_needs_the_receipt_of_the_epoch_that_it_closes),
         cmocka_unit_test(a_decline_hands_the_receipt_on_link_by_link),
         cmocka_unit_test(declines_in_a_circle_lead_nowhere),
