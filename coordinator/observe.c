@@ -234,6 +234,12 @@ static void observe_site(const struct cluster *cluster, uint32_t i, const struct
 /* A moment of the journal on the clock that waits: found anew by each process, not moved by whoever sets the wall clock. */
 static int64_t boot_moment(int64_t wall_ms, int64_t now_ms) { return now_ms + wall_ms - clock_wall_ms(); }
 
+/* Of all orders with one serial the site took one: a report of this serial, or of a later one, tells which. */
+static bool is_stop_out(const struct cluster *cluster, const struct operation *o, int from) {
+    const struct report *r = cluster->sites[from].report;
+    return o->stop_serial && !(r && r->has_order && r->order_serial >= o->stop_serial);
+}
+
 static void observe_operation(const struct cluster *cluster, struct operation *o, int64_t now_ms, struct op_facts *out) {
     out->from = out->to = NOBODY;
     if (!o)
@@ -246,6 +252,7 @@ static void observe_operation(const struct cluster *cluster, struct operation *o
     out->next = o->next;
     out->back = o->back;
     out->abort = o->abort;
+    out->stop_out = out->open && out->from != NOBODY && is_stop_out(cluster, o, out->from);
     if (o->deadline_at && !o->deadline_boot_ms)
         o->deadline_boot_ms = boot_moment(o->deadline_at, now_ms);
     if (o->moved_at && !o->moved_boot_ms)

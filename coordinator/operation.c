@@ -36,6 +36,7 @@ static const struct field operation_fields[] = {
     FIELD_CUSTOM(struct operation, back, &field_epoch, NULL, FIELD_NULL_EMPTY, "epoch of the old primary after an abort"),
     FIELD_BOOL(struct operation, abort, NULL, 0, "it is taken back"),
     FIELD_TEXT(struct operation, abort_reason, FIELD_NULL_EMPTY, "why"),
+    FIELD_INT64(struct operation, stop_serial, NULL, 0, INT64_MAX, FIELD_NULL_EMPTY, "serial of the stop order"),
     FIELD_CUSTOM(struct operation, no_return_at, &field_wall_ms, NULL, FIELD_NULL_EMPTY, "point of no return seen"),
     FIELD_CUSTOM(struct operation, moved_at, &field_wall_ms, NULL, FIELD_NULL_EMPTY, "opening seen"),
     FIELD_CUSTOM(struct operation, opened, &field_epoch, NULL, FIELD_NULL_EMPTY, "epoch that was opened"),

@@ -33,6 +33,7 @@ struct operation {
     struct epoch epoch, next, back; /* switchover: e, e', e'' */
     bool abort;
     char abort_reason[384];
+    int64_t stop_serial;       /* of the newest stop order issued; 0: none */
     int64_t no_return_at;      /* the target's `asked` was first seen */
     int64_t moved_at;          /* its `opened` was first seen */
     struct epoch opened;       /* what it opened */

@@ -144,7 +144,7 @@ static bool sign(struct coordinator *c, struct issued *out, struct err *err) {
 
 void order_issue(struct coordinator *c, struct cluster *cluster, const struct order_intent *intent, const char *rule) {
     struct site *s = &cluster->sites[intent->site];
-    const struct operation *op = cluster_open_operation(cluster);
+    struct operation *op = cluster_open_operation(cluster);
     char epoch[EPOCH_TEXT_MAX];
     struct err err = {0};
     text_unref(s->pending.envelope);
@@ -157,6 +157,10 @@ void order_issue(struct coordinator *c, struct cluster *cluster, const struct or
     }
     FAILPOINT("order-signed");
     journal_order(c, cluster, s);
+    if (intent->kind == ORDER_STOP && op) {
+        op->stop_serial = s->pending.order.serial;
+        journal_operation(c, cluster, op);
+    }
     epoch_format(&intent->epoch, epoch);
     note(c, cluster, c->config.name, "order issued", s->name, s->pending.order.op, rule, s->pending.hash, "%s %s serial %lld", order_kind_names[intent->kind], epoch,
          (long long)s->pending.order.serial);

@@ -119,14 +119,18 @@ static void name_epochs(const struct cluster *cluster, struct operation *o) {
     str_copy(o->back.site, sizeof o->back.site, o->from);
 }
 
+static int64_t deadline_of(const struct request *r) {
+    int64_t deadline_ms = r->deadline_ms ? r->deadline_ms : DEADLINE_DEFAULT_MS;
+    return deadline_ms > DEADLINE_LEAST_MS ? deadline_ms : DEADLINE_LEAST_MS;
+}
+
 static struct operation *begin(struct asked *a, const char *from, const char *to) {
     struct operation *o = cluster_add_operation(a->cluster);
     const struct request *r = &a->request;
-    int64_t deadline_ms = r->deadline_ms ? r->deadline_ms : DEADLINE_DEFAULT_MS;
     str_copy(o->id, sizeof o->id, r->op);
     o->kind = OP_SWITCHOVER;
     o->started_at = clock_wall_ms();
-    o->deadline_at = o->started_at + (deadline_ms > DEADLINE_LEAST_MS ? deadline_ms : DEADLINE_LEAST_MS);
+    o->deadline_at = o->started_at + deadline_of(r);
     str_copy(o->from, sizeof o->from, from);
     str_copy(o->to, sizeof o->to, to);
     str_copy(o->by, sizeof o->by, r->operator_name);
@@ -171,6 +175,29 @@ static int resume(struct asked *a, const struct site_facts *from, bool abort) {
         snprintf(o->abort_reason, sizeof o->abort_reason, "taken back by %s: %s", a->request.operator_name, a->request.reason);
     }
     journal_start(a, o);
+    return answer_operation(a, o);
+}
+
+/* A move that was closed while its primary holds a stop of it: what the site holds is the truth (3.4). */
+static bool may_reopen(const struct asked *a, const struct operation *o) {
+    const struct site_facts *from = holder_of(a);
+    return o->kind == OP_SWITCHOVER && !operation_is_open(o) && !cluster_open_operation(a->cluster) && from && str_eq(from->name, o->from) &&
+           !epoch_compare(&a->cluster->view.epoch, &o->epoch);
+}
+
+static int reopen(struct asked *a, struct operation *o, bool abort) {
+    int64_t now_ms = clock_wall_ms();
+    o->state = OP_RUNNING;
+    o->finished_at = 0;
+    o->deadline_at = now_ms + deadline_of(&a->request);
+    o->deadline_boot_ms = 0;
+    o->abort = abort;
+    operation_plan_steps(o);
+    if (abort)
+        operation_advance(o, OP_ABORT, now_ms);
+    note(a->coordinator, a->cluster, a->request.operator_name, "operation reopened", o->to, o->id, "", "", "%s holds a stop of it: %s", o->from, abort ? "taken back" : "goes on");
+    journal_operation(a->coordinator, a->cluster, o);
+    a->cluster->dirty = true;
     return answer_operation(a, o);
 }
 
@@ -220,6 +247,8 @@ static int abort_operation(struct asked *a) {
             return resume(a, from, true);
         return answer_error(a->answer, 404, "not_found", "no such operation", "see `pgregent operation list`");
     }
+    if (may_reopen(a, o))
+        return reopen(a, o, true);
     if (o->abort)
         return answer_operation(a, o);
     if (!operation_is_open(o))
@@ -256,6 +285,12 @@ static bool id_is_valid(const char *id) {
     return len >= 8 && len == strspn(id, "0123456789abcdef");
 }
 
+/* The same id again is the same operation. */
+static int answer_known(struct asked *a, struct operation *o) {
+    observe(a->cluster);
+    return may_reopen(a, o) ? reopen(a, o, false) : answer_operation(a, o);
+}
+
 static int judge(struct asked *a) {
     struct operation *known = cluster_operation(a->cluster, a->request.op);
     if (!id_is_valid(a->request.op))
@@ -266,7 +301,7 @@ static int judge(struct asked *a) {
         return abort_operation(a);
     if (a->request.verb != VERB_SWITCHOVER)
         return answer_error(a->answer, 409, "unsupported", "known, and not built yet", NULL);
-    return known ? answer_operation(a, known) : switchover(a);
+    return known ? answer_known(a, known) : switchover(a);
 }
 
 int operation_post(struct coordinator *c, struct bytes body, struct strbuf *answer) {

@@ -59,6 +59,8 @@ const struct member_facts *site_leader(const struct site_facts *s) {
     return NULL;
 }
 
+bool site_speaks(const struct site_facts *s) { return s->fresh && s->speaks; }
+
 bool site_streams(const struct site_facts *s) {
     const struct member_facts *leader = site_leader(s);
     return s->fresh && leader && leader->alive && leader->streaming;

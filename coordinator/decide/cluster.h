@@ -5,6 +5,7 @@
 
 #define REFUSED_RETRY_MS 15000  /* a refused order of the steady state is tried again after this */
 #define VERIFY_LIMIT_MS 300000  /* a move that is done waits this long for the others to stream */
+#define HEAR_LIMIT_MS 10000      /* a move that is overdue waits this long for the target's first word */
 #define STOP_LEAST_MS 3000      /* no stop request with less than this left */
 #define LAG_MOVE_MAX (16 << 20) /* bytes that a target may lack when the stop is sent */
 
@@ -17,6 +18,7 @@ bool cluster_slot_wanted(const struct cluster_view *v, int x, int y);
 bool cluster_owned(const struct cluster_view *v, int site); /* the open operation alone gives it orders */
 
 const struct member_facts *site_leader(const struct site_facts *s);
+bool site_speaks(const struct site_facts *s); /* what it says now is the word of its lease's holder */
 bool site_streams(const struct site_facts *s);
 bool site_slots_stand(const struct site_facts *s); /* on every live member with data */
 bool site_hands_over(const struct site_facts *s);  /* holds a stop whose outcome is open */

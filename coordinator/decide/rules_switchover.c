@@ -63,7 +63,11 @@ static bool target_abort_refused(const struct cluster_view *v) {
     return stopped(v) && v->op.abort && to(v)->pending_kind == ORDER_ABORT && site_is_refusing(to(v));
 }
 static bool target_must_abort(const struct cluster_view *v) { return stopped(v) && v->op.abort; }
-static bool overdue(const struct cluster_view *v) { return !v->op.abort && v->op.left_ms <= 0; }
+/* A coordinator that was away reads from both sites first what happened meanwhile; one that stays silent is not waited for. */
+static bool overdue(const struct cluster_view *v) {
+    bool heard = from(v)->heard && (to(v)->heard || v->op.left_ms < -HEAR_LIMIT_MS);
+    return !v->op.abort && v->op.left_ms <= 0 && heard;
+}
 static bool has_refused_ours(const struct site_facts *s) { return s->pending && s->pending_ours && s->refused; }
 static bool refused(const struct cluster_view *v) { return !v->op.abort && (has_refused_ours(to(v)) || has_refused_ours(from(v))); }
 static void tell_refused(const struct cluster_view *v, char *out, size_t size) { snprintf(out, size, "%s", has_refused_ours(to(v)) ? to(v)->name : from(v)->name); }
@@ -74,14 +78,14 @@ static bool promoting(const struct cluster_view *v) {
 
 /* ---- no receipt: the old primary is still the primary, or is stopping ---- */
 static bool holds_stop(const struct cluster_view *v) { return site_hands_over(from(v)); }
-static bool dropped(const struct cluster_view *v) { return from(v)->has_order && from(v)->order_kind == ORDER_STOP && from(v)->stop_dropped; }
+static bool dropped(const struct cluster_view *v) { return from(v)->has_order && from(v)->order_ours && from(v)->order_kind == ORDER_STOP && from(v)->stop_dropped; }
 static bool dropped_first(const struct cluster_view *v) { return !v->op.abort && dropped(v); }
 static bool plain_again_sent(const struct cluster_view *v) { return v->op.abort && site_waits_for(from(v), ORDER_PREPARE); }
 static bool plain_again_refused(const struct cluster_view *v) { return v->op.abort && dropped(v) && from(v)->pending_kind == ORDER_PREPARE && site_is_refusing(from(v)); }
-static bool stop_under_way(const struct cluster_view *v) { return v->op.abort && !dropped(v) && !holds_stop(v) && from(v)->pending && from(v)->pending_kind == ORDER_STOP && !from(v)->refused; }
-static bool must_be_plain(const struct cluster_view *v) { return v->op.abort && (dropped(v) || stop_under_way(v)); }
+static bool must_be_plain(const struct cluster_view *v) { return v->op.abort && (dropped(v) || v->op.stop_out); }
 static bool nothing_stopped(const struct cluster_view *v) { return v->op.abort && !holds_stop(v); }
-static bool stop_unheard(const struct cluster_view *v) { return v->op.abort && !from(v)->fresh; }
+/* Silence is no proof that nothing was stopped. */
+static bool stop_unheard(const struct cluster_view *v) { return v->op.abort && !site_speaks(from(v)); }
 static bool stop_runs(const struct cluster_view *v) { return holds_stop(v); }
 
 /* ---- preparing ---- */
@@ -172,11 +176,11 @@ const struct cluster_rule switchover_rules[] = {
     ORDER(SAYS("C51", "promote", "the old primary has stopped with a receipt: the target is ordered to take over"), stopped, OP_PROMOTE, promote),
 
     ABORT(SAYS("C52", "dropped", "the old primary has dropped the stop request: it goes on"), dropped_first, NULL),
+    WAIT(ASKS("C57", "stop-unheard", "taken back, and the old primary's leader does not report: whether it has stopped is known from it alone, and nobody else may write before; bring it back"), stop_unheard, OP_ABORT, NULL),
     WAIT(SAYS("C53", "plain-again-sent", "taken back: waits for the old primary to accept that it stays what it was"), plain_again_sent, OP_ABORT, NULL),
     WAIT(SAYS("C54", "plain-again-refused", "the old primary refuses the order that ends the stop: planned again after a pause"), plain_again_refused, OP_ABORT, NULL),
     ORDER(SAYS("C55", "plain-again", "taken back: the stop request is replaced, the old primary stays what it was"), must_be_plain, OP_ABORT, plain_again),
     FINISH(SAYS("C56", "aborted", "nothing was stopped: same primary, writable"), nothing_stopped, OP_ABORT, OP_ABORTED, NULL),
-    WAIT(ASKS("C57", "stop-unheard", "the old primary holds a stop request and does not report: it drops the request by itself, or hands over; nobody else may write before that is known"), stop_unheard, OP_ABORT, NULL),
     WAIT(SAYS("C58", "stopping", "the old primary stops: waits for its receipt, or for it to drop the request"), stop_runs, OP_STOP, NULL),
 
     WAIT(SAYS("C59", "sites-unheard", "waits for reports of both sites"), unheard, OP_PREPARE, tell_unheard),

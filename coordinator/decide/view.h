@@ -99,6 +99,7 @@ struct op_facts {
     int from, to;
     struct epoch epoch, next, back; /* switchover: e, e', e'' of protocol 2.5 */
     bool abort;            /* it shall be taken back */
+    bool stop_out;         /* a stop was issued, and no report has told yet what became of it */
     int64_t left_ms;       /* until its deadline */
     int64_t moved_ms;      /* since the target was seen to have opened; 0 before */
 };

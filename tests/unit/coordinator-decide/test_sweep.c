@@ -119,10 +119,8 @@ static void check_finish(const struct cluster_view *v, const struct cluster_plan
     if (v->op.kind != OP_SWITCHOVER)
         return;
     const struct site_facts *from = &v->sites[v->op.from], *to = &v->sites[v->op.to];
-    bool stop_out = from->pending && from->pending_kind == ORDER_STOP && !from->refused;
     NEVER(p->rule->finish == OP_DONE && epoch_below(&to->opened, &v->op.next));
-    NEVER(p->rule->finish == OP_ABORTED && epoch_below(&highest, &v->op.next) && (site_hands_over(from) || stop_out || from->stop_dropped) && from->order_kind == ORDER_STOP &&
-          from->has_order);
+    NEVER(p->rule->finish == OP_ABORTED && epoch_below(&highest, &v->op.next) && (v->op.stop_out || !site_speaks(from) || site_hands_over(from)));
     NEVER(p->rule->finish == OP_ABORTED && epoch_below(&highest, &v->op.next) && epoch_same(&from->stopped, &v->op.epoch) && epoch_same(&from->successor, &v->op.next));
 }
 

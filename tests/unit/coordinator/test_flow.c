@@ -491,6 +491,100 @@ static void an_abort_by_hand_gives_the_receipt_back(void **state) {
     stop(c);
 }
 
+/* Plays until the old primary has accepted the stop of the move, and is cut off before it says so. */
+static struct coordinator *play_to_the_stop(void) {
+    struct coordinator *c = start();
+    for (int round = 0; round < ROUNDS_MAX; round++) {
+        STRBUF answer = {0};
+        struct operation *create = operation(c, CREATE_OP);
+        if (!create)
+            apply(c, CREATE_OP, &answer);
+        else if (!operation(c, MOVE_OP) && sites[1].streaming && !cluster_open_operation(c->clusters[0]))
+            ask(c, VERB_SWITCHOVER, MOVE_OP, 0, &answer);
+        c = play_round(c, 0);
+        if (sites[0].state.order.kind == ORDER_STOP) {
+            sites[0].silent = true;
+            return c;
+        }
+    }
+    fail_msg("no stop was ordered");
+    return c;
+}
+
+static struct coordinator *play_on(struct coordinator *c, int rounds) {
+    for (int i = 0; i < rounds; i++)
+        c = play_round(c, 0);
+    return c;
+}
+
+static void pass_deadline(struct coordinator *c) {
+    struct operation *move = operation(c, MOVE_OP);
+    move->deadline_at = clock_wall_ms() - 20000;
+    move->deadline_boot_ms = 0;
+    journal_operation(c, c->clusters[0], move);
+    assert_true(coordinator_commit(c));
+}
+
+static void a_restart_after_the_deadline_hears_before_it_concludes(void **state) {
+    (void)state;
+    begin_world(NEVER_ASKS);
+    struct coordinator *c = play_to_the_stop();
+    pass_deadline(c);
+    stop(c);
+    c = start();
+    coordinator_work(c); /* nobody has reported */
+    assert_true(operation_is_open(operation(c, MOVE_OP)));
+    c = play_on(c, 3); /* the target alone */
+    assert_true(operation_is_open(operation(c, MOVE_OP)));
+    sites[0].silent = false;
+    c = play_on(c, 12);
+    check_given_back(c);
+    stop(c);
+}
+
+/* Taken back while the site that has the stop is cut off; the order that competes with it expires unheard. */
+static void a_stop_that_nobody_answered_for_is_not_forgotten(void **state) {
+    (void)state;
+    begin_world(NEVER_ASKS);
+    struct coordinator *c = play_to_the_stop();
+    STRBUF answer = {0};
+    assert_int_equal(ask(c, VERB_ABORT, MOVE_OP, 0, &answer), 200);
+    c = play_on(c, 2);
+    struct site *ams = &c->clusters[0]->sites[0];
+    assert_int_equal(ams->pending.order.kind, ORDER_PREPARE);
+    ams->pending.order.expires = 1;
+    ams->arrived_boot_ms -= REPORT_FRESH_MS;
+    c = play_on(c, 2);
+    assert_true(operation_is_open(operation(c, MOVE_OP)));
+    sites[0].silent = false;
+    c = play_on(c, 12);
+    check_given_back(c);
+    stop(c);
+}
+
+/* Closed wrongly, by whatever mistake: the id that the site holds brings it back. */
+static void check_reopened(enum verb verb, enum op_state end) {
+    STRBUF answer = {0};
+    begin_world(verb == VERB_ABORT ? NEVER_ASKS : OBEYS);
+    struct coordinator *c = play_to_the_stop();
+    sites[0].silent = false;
+    operation_finish(operation(c, MOVE_OP), OP_ABORTED, clock_wall_ms());
+    operation(c, MOVE_OP)->abort = true;
+    c = play_on(c, 3);
+    assert_int_equal(operation(c, MOVE_OP)->state, OP_ABORTED);
+    assert_int_equal(ask(c, verb, MOVE_OP, 0, &answer), 200);
+    c = play_on(c, 15);
+    assert_int_equal(operation(c, MOVE_OP)->state, end);
+    assert_int_equal(sites[0].writable, end == OP_ABORTED);
+    assert_int_equal(sites[1].writable, end == OP_DONE);
+    stop(c);
+}
+static void a_closed_move_whose_stop_is_held_is_reopened(void **state) {
+    (void)state;
+    check_reopened(VERB_ABORT, OP_ABORTED);
+    check_reopened(VERB_SWITCHOVER, OP_DONE);
+}
+
 /* The store is lost so many rounds after the new site streams. The operator applies the topology again and repeats the
  * request until it is done. */
 static struct coordinator *play_losing(int loss) {
@@ -604,6 +698,9 @@ int main(void) {
         cmocka_unit_test(a_dropped_stop_leaves_the_primary_as_it_was),
         cmocka_unit_test(a_target_that_declines_gives_the_receipt_back),
         cmocka_unit_test(an_abort_by_hand_gives_the_receipt_back),
+        cmocka_unit_test(a_restart_after_the_deadline_hears_before_it_concludes),
+        cmocka_unit_test(a_stop_that_nobody_answered_for_is_not_forgotten),
+        cmocka_unit_test(a_closed_move_whose_stop_is_held_is_reopened),
         cmocka_unit_test(a_lost_journal_is_relearned_from_the_sites),
         cmocka_unit_test(a_second_move_is_refused_with_the_first),
         cmocka_unit_test(what_the_checks_refuse_changes_nothing),
