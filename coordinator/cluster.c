@@ -205,6 +205,8 @@ static void load_order(struct loading *l, const char *key, const char *value, bo
         return;
     }
     to->present = true;
+    struct site *s = &l->cluster->sites[i];
+    s->last_issued = to->order.issued > s->last_issued ? to->order.issued : s->last_issued;
     str_copy(to->hash, sizeof to->hash, e.hash);
     to->envelope = text_new(value, strlen(value));
 }

@@ -38,6 +38,7 @@ struct site {
     int64_t arrived_boot_ms;
     struct issued held;          /* the order that it holds, if it is one of ours */
     struct issued pending;       /* published, no answer yet */
+    int64_t last_issued;         /* wall ms of the newest order that was published */
     bool refused;                /* the pending one was refused */
     int64_t refused_boot_ms;
     char refused_reason[192];

@@ -96,6 +96,17 @@ static const char *system_id(const struct cluster *cluster) {
     return "";
 }
 
+static int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* The receiver judges expiry by its own clock, with a floor from what it accepted last (3.5). A wall clock here that was
+ * set back must not make every order look old there: no order is issued before what the site has said or been told. */
+static int64_t issued_at(const struct site *s) {
+    int64_t known_ms = s->report->made_at;
+    if (s->held.present)
+        known_ms = later(known_ms, s->held.order.issued);
+    return later(clock_wall_ms(), later(known_ms, s->last_issued) + 1);
+}
+
 static void fill_identity(const struct coordinator *c, const struct cluster *cluster, const struct site *s, struct order *o) {
     const struct report *r = s->report;
     str_copy(o->cluster, sizeof o->cluster, cluster->name);
@@ -105,7 +116,7 @@ static void fill_identity(const struct coordinator *c, const struct cluster *clu
     o->topology_version = cluster->topology->topology_version;
     o->serial = r->has_order ? r->order_serial + 1 : 1;
     str_copy(o->base, sizeof o->base, r->has_order ? r->order_hash : "none");
-    o->issued = clock_wall_ms();
+    o->issued = issued_at(s);
     o->expires = o->issued + ORDER_LIFE_MS;
 }
 
@@ -151,6 +162,7 @@ void order_issue(struct coordinator *c, struct cluster *cluster, const struct or
     s->pending = (struct issued){0};
     s->refused = false;
     fill(c, cluster, intent, op, &s->pending.order);
+    s->last_issued = s->pending.order.issued;
     if (!sign(c, &s->pending, &err)) {
         log_error("an order could not be signed", F_STR("site", s->name), F_STR("error", err.text));
         return;

@@ -106,7 +106,9 @@ static bool epoch_is_not_lower(struct judge *j) {
     return true;
 }
 
+/* A decline and a giving back finish what was begun; they start nothing, so they do not grow old (3.5). */
 static bool has_not_expired(struct judge *j) {
+    if (j->o->kind == ORDER_ABORT) return true;
     if (j->now_wall_ms < j->o->expires) return true;
     return REFUSE(j, "3.5 expired at %lld, now %lld (ms since 1970)", (long long)j->o->expires, (long long)j->now_wall_ms);
 }

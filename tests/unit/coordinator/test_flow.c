@@ -19,6 +19,7 @@ static char directory[64];
 static struct topology topology; /* what the sites hold */
 static struct strbuf topology_envelope, topology_text;
 static int64_t seq;
+static int64_t ahead_ms; /* of the sites' and the operators' clocks */
 
 /* ---- a site that does what it is ordered, one step a round ---- */
 
@@ -133,7 +134,7 @@ static void receive(struct site_double *s, struct bytes envelope) {
     struct err err = {0};
     if (!verify_order(envelope, &topology, &o, &proofs, hash, &err))
         fail_msg("%s does not believe its order: %s", s->name, err.text);
-    enum order_verdict verdict = order_judge(&s->state, &o, hash, &proofs, clock_wall_ms(), reason, sizeof reason);
+    enum order_verdict verdict = order_judge(&s->state, &o, hash, &proofs, clock_wall_ms() + ahead_ms, reason, sizeof reason);
     if (verdict == ORDER_REFUSE) {
         str_copy(s->refused_hash, sizeof s->refused_hash, hash);
         str_copy(s->refused_reason, sizeof s->refused_reason, reason);
@@ -214,7 +215,7 @@ static void report(const struct site_double *s, struct coordinator *c) {
     str_copy(r.instance, sizeof r.instance, s->member);
     str_copy(r.leader, sizeof r.leader, s->member);
     r.seq = ++seq;
-    r.made_at = clock_wall_ms();
+    r.made_at = clock_wall_ms() + ahead_ms;
     r.speaks = r.store_ok = true;
     r.vote = s->state.vote;
     r.lineage = s->lineage;
@@ -242,7 +243,7 @@ static void make_request(enum verb verb, const char *op, const char *to, int64_t
     str_copy(q.operator_name, sizeof q.operator_name, "alice");
     str_copy(q.reason, sizeof q.reason, "test");
     str_copy(q.topology, sizeof q.topology, verb == VERB_APPLY ? topology.hash : "");
-    q.issued_at = clock_wall_ms();
+    q.issued_at = clock_wall_ms() + ahead_ms;
     q.expires_at = q.issued_at + 600000;
     sign_into(&request_table, &q, REQUEST_TYPE, &keys[ALICE], envelope);
 }
@@ -491,6 +492,17 @@ static void an_abort_by_hand_gives_the_receipt_back(void **state) {
     stop(c);
 }
 
+static void a_coordinator_whose_clock_was_set_back_is_obeyed(void **state) {
+    (void)state;
+    struct coordinator *c;
+    begin_world(DECLINES);
+    ahead_ms = 3600000;
+    play(-1, 0, 0, &c);
+    check_given_back(c);
+    ahead_ms = 0;
+    stop(c);
+}
+
 /* Plays until the old primary has accepted the stop of the move, and is cut off before it says so. */
 static struct coordinator *play_to_the_stop(void) {
     struct coordinator *c = start();
@@ -698,6 +710,7 @@ int main(void) {
         cmocka_unit_test(a_dropped_stop_leaves_the_primary_as_it_was),
         cmocka_unit_test(a_target_that_declines_gives_the_receipt_back),
         cmocka_unit_test(an_abort_by_hand_gives_the_receipt_back),
+        cmocka_unit_test(a_coordinator_whose_clock_was_set_back_is_obeyed),
         cmocka_unit_test(a_restart_after_the_deadline_hears_before_it_concludes),
         cmocka_unit_test(a_stop_that_nobody_answered_for_is_not_forgotten),
         cmocka_unit_test(a_closed_move_whose_stop_is_held_is_reopened),

@@ -630,6 +630,15 @@ static void decline_order(const char *burnt, const char *next) {
     o.successor = epoch(next);
 }
 
+/* A late decline gives back what nobody writes any more: it does not grow old. */
+static void a_decline_does_not_expire(void **state) {
+    (void)state;
+    fra_is_standby();
+    decline_order("1.1@fra", "1.2@ams");
+    o.expires = NOW - 1;
+    ACCEPTED();
+}
+
 static void the_target_declines_once_and_for_one_successor(void **state) {
     (void)state;
     fra_is_standby();
@@ -759,6 +768,7 @@ int main(void) {
         cmocka_unit_test(a_live_primary_does_not_follow_on_a_mere_word),
         cmocka_unit_test(an_abort_is_for_the_old_site_and_cites_a_decline),
         cmocka_unit_test(the_target_declines_once_and_for_one_successor),
+        cmocka_unit_test(a_decline_does_not_expire),
         cmocka_unit_test(what_was_asked_or_opened_or_is_anothers_is_not_declined),
         cmocka_unit_test(a_decline_passes_to_a_higher_epoch_of_its_generation),
         cmocka_unit_test(slots_are_named_as_postgresql_allows),
