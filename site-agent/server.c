@@ -60,8 +60,10 @@ void server_event(void *agent, const struct deadman_status *status) {
     s->lost_deadman_ms = 0;
     if (!first && was && !status->postmaster_pid) {
         log_info("PostgreSQL ended", F_INT("pid", was), F_INT("status", status->last_exit));
+        char why[320];
+        snprintf(why, sizeof why, "it ended by itself; %s/postgresql.log says why", a->config.postgresql.log);
         if (!s->stop_sent_boot_ms || s->stop_pid != was)
-            note_failed_start(s, "it ended by itself; see its log");
+            note_failed_start(s, why);
     }
     watch_postmaster(s);
 }

@@ -71,8 +71,10 @@ bool state_open(const char *state_dir, struct agent_state *out, int *lock_fd, st
     state_path(state_dir, path);
     snprintf(lock, sizeof lock, "%s/agent.lock", state_dir);
     *out = (struct agent_state){0};
-    if (!file_mkdirs(state_dir, 0711, err) || !file_lock(lock, lock_fd, err))
-        return err_wrap(err, "state directory %s: another agent may use it", state_dir);
+    if (!file_mkdirs(state_dir, 0711, err))
+        return err_wrap(err, "state directory");
+    if (!file_lock(lock, lock_fd, err))
+        return err_wrap(err, "state directory %s: is another agent configured for it?", state_dir);
     STRBUF text = {0};
     struct err missing = {0};
     if (!file_read(path, 1 << 20, &text, &missing)) {
