@@ -232,7 +232,7 @@ def test_damaged_state(laid_out):
     d.starts()
     shutil.rmtree(laid_out["ams-1"].state)
     laid_out["ams-1"].state.write_text("")
-    d.refuses(re.escape(str(laid_out["ams-1"].state)), "File exists|Not a directory")
+    d.refuses(re.escape(str(laid_out["ams-1"].state)) + ".*File exists")
     laid_out["ams-1"].state.unlink()
     d.starts()
 
@@ -250,11 +250,18 @@ def test_damaged_journal(laid_out):
 
 # ---- a cluster that is mistreated ----
 
-def tls(lab, port, client=True):
+def tls(lab, port, client=True, host="127.0.0.1"):
     context = ssl.create_default_context(cafile=lab.dir / "tls/ca.crt")
     if client:
         context.load_cert_chain(lab.dir / "tls/alice.crt", lab.dir / "tls/alice.key")
-    return context.wrap_socket(socket.create_connection(("127.0.0.1", port), 20), server_hostname="127.0.0.1")
+    return context.wrap_socket(socket.create_connection(("127.0.0.1", port), 20, (host, 0)), server_hostname="127.0.0.1")
+
+
+def answer_of(s):
+    """(status, headers, body) of the next answer on a connection."""
+    reply = http.client.HTTPResponse(s)
+    reply.begin()
+    return reply.status, reply.headers, reply.read().decode()
 
 
 def pids(lab):
@@ -308,10 +315,9 @@ def test_huge_body(unharmed, daemon, head):
 def test_malformed_bodies(unharmed, path, body):
     with tls(unharmed, unharmed.base) as s:
         s.sendall(b"POST %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % (path.encode(), len(body)) + body)
-        reply = http.client.HTTPResponse(s)
-        reply.begin()
-        error = json.loads(reply.read())["error"]
-    assert reply.status in (400, 403, 404) and error["code"] and error["message"], (reply.status, error)
+        status, _, text = answer_of(s)
+    error = json.loads(text)["error"]
+    assert status in (400, 403, 404) and error["code"] and error["message"], (status, error)
 
 
 def test_no_certificate_no_entry(unharmed):
@@ -347,29 +353,30 @@ def test_half_handshakes_and_plain_text(unharmed):
 
 
 def test_full_mailbox(unharmed):
-    """More letters at once than the coordinator keeps, while its journal is locked by somebody else: some are told to come
-    again (503, Retry-After), every one is answered, and afterwards all is as before."""
-    def request():
-        alice = Key(unharmed.dir / "keys/alice.ed25519")
-        body = json.dumps(alice.seal("request", {"cluster": "orders", "op": secrets.token_hex(16), "verb": "switchover", "to": "nowhere", "operator_name": "alice",
-                                                 "reason": "test", "issued_at": when(), "expires_at": when(300)})).encode()
-        return b"POST /v1/operations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body
-    lock = sqlite3.connect(unharmed.dir / "coordinator/store/store.db", isolation_level=None)
-    lock.execute("BEGIN IMMEDIATE")
-    clients = []
-    for _ in range(320):
-        clients.append(tls(unharmed, unharmed.base))
-        clients[-1].sendall(request())
-    lock.execute("ROLLBACK")
-    lock.close()
+    """More letters at once than the coordinator keeps (256), while its journal is locked by somebody else: some are told to
+    come again (503, Retry-After), every one is answered, nothing of it is done, and afterwards all is as before."""
+    clients = [tls(unharmed, unharmed.base, host=f"127.0.0.{2 + n % 4}") for n in range(440)]  # at most 128 from one address
+    for s in clients:
+        s.sendall(b"GET /v1/nothing HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert answer_of(s)[0] == 404
+    alice = Key(unharmed.dir / "keys/alice.ed25519")
+    letters = [alice.seal("request", {"cluster": "orders", "op": secrets.token_hex(16), "verb": "switchover", "to": "nowhere", "operator_name": "alice",
+                                      "reason": "test", "issued_at": when(), "expires_at": when(300)}) for _ in clients]
+    with sqlite3.connect(unharmed.dir / "coordinator/store/store.db", isolation_level=None) as lock:
+        lock.execute("BEGIN IMMEDIATE")
+        for s, letter in zip(clients, letters):
+            body = json.dumps(letter).encode()
+            s.sendall(b"POST /v1/operations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        lock.execute("ROLLBACK")
     answers = []
     for s in clients:
-        s.settimeout(90)
-        answers.append(s.recv(65536))
+        s.settimeout(60)
+        answers.append(answer_of(s))
         s.close()
-    codes = [a.split(b" ")[1] for a in answers]
-    assert set(codes) <= {b"409", b"503", b"500"} and b"503" in codes and b"409" in codes, {c: codes.count(c) for c in set(codes)}
-    assert all(b"Retry-After: " in a for a in answers if a.split(b" ")[1] == b"503")
+    codes = [code for code, _, _ in answers]
+    assert set(codes) == {409, 503}, {c: codes.count(c) for c in set(codes)}
+    assert any("too many requests are waiting; try again" in body for _, _, body in answers)
+    assert all(headers["Retry-After"] for code, headers, _ in answers if code == 503)
 
 
 @ROOT_ONLY
@@ -407,11 +414,13 @@ def test_read_only_data_directory(up):
     try:
         subprocess.run(["mount", "-o", "remount,ro,bind", fra.data], check=True)
         fra.agent.start()
-        says(fra, r"Read-only file system")
+        says(fra, rf"{re.escape(str(fra.dir))}/postgresql.log says why")
+        says(fra, "Read-only file system")
         assert fra.postmaster() == 0
+        subprocess.run(["mount", "-o", "remount,rw,bind", fra.data], check=True)
+        up.wait_healthy("ams")
     finally:
-        subprocess.run(["umount", fra.data], check=True)
-    up.wait_healthy("ams")
+        subprocess.run(["umount", "--lazy", fra.data], check=True)
     assert up["ams-1"].postmaster() == primary
 
 
@@ -433,14 +442,13 @@ def says(member, words, timeout=30):
 
 @ROOT_ONLY
 def test_bad_places_at_the_beginning(make_lab):
-    """The port of PostgreSQL is taken at one site, the other's store lies on a full disk, its directory belongs to root and
-    PostgreSQL is not where the configuration says. Each is told; cured one after the other, the cluster comes up."""
+    """The port of PostgreSQL is taken at one site, at the other PostgreSQL is not where the configuration says.
+    Each is told; cured one after the other, the cluster comes up. Then the disk of a store runs full."""
     lab = make_lab("ams:1", "fra:1")
     ams, fra = lab["ams-1"], lab["fra-1"]
     config = fra.dir / "agent.yaml"
     right = config.read_text()
     config.write_text(right.replace(str(PG_BIN), "/usr/lib/postgresql/14/bin"))
-    os.chown(fra.dir, 0, 0)
     store = lab.dir / "fra/store"
     store.mkdir(mode=0o700)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "tmpfs", store], check=True)
@@ -456,24 +464,18 @@ def test_bad_places_at_the_beginning(make_lab):
         fra.agent.end()
         config.write_text(right)
         fra.agent.start()
-        says(fra, rf"{re.escape(str(fra.dir))}.*Permission denied")
-        assert not fra.data.exists()
-        shutil.chown(fra.dir, "postgres")
         lab.wait_healthy("ams", timeout=120)
         full_disk(lab, store)
     finally:
         fra.agent.kill()
-        wait_for("the store is free", lambda: subprocess.run(["umount", store], capture_output=True).returncode == 0, 20)
+        subprocess.run(["umount", "--lazy", store], check=True)
 
 
 def full_disk(lab, store):
     """The store of the standby site has no room: said where and why, PostgreSQL streams on, and with room it goes on."""
     fra, before = lab["fra-1"], pids(lab)
-    with open(store / "ballast", "wb") as ballast:
-        try:
-            while ballast.write(b"x" * 4096):
-                ballast.flush()
-        except OSError:
+    with open(store / "ballast", "wb", buffering=0) as ballast, suppress(OSError):
+        while ballast.write(b"x" * 4096):
             pass
     says(fra, rf"{re.escape(str(store))}.*no space: make room on its file system")
     lab["ams-1"].sql("CREATE TABLE written (n int); INSERT INTO written VALUES (1)")
