@@ -9,7 +9,7 @@
 /* ---- the operation's document ---- */
 
 static void say(const struct cluster_plan *p, char *to, size_t size) {
-    snprintf(to, size, "%s%s%s", p->rule->head.sentence, p->about[0] ? ": " : "", p->about);
+    snprintf(to, size, "%s%s%s%s%s", p->rule->head.sentence, p->about[0] ? ": " : "", p->about, p->overlong ? ". This takes too long: " : "", p->overlong ? p->overlong : "");
 }
 
 /* When the target passed the point of no return, and when it opened: seen once, kept. */
@@ -52,18 +52,22 @@ static bool note_copy(const struct cluster *cluster, struct operation *o) {
         return false;
     o->done_bytes = done;
     o->total_bytes = total;
+    if (done > o->best_bytes) {
+        o->best_bytes = done; /* a copy that fails and begins anew does not get on */
+        o->got_on_boot_ms = clock_boot_ms();
+    }
     return true;
 }
 
 static bool set_message(struct operation *o, const struct cluster_plan *p) {
     char message[512];
-    int state = p->rule->head.waits_for_person ? OP_WAITING : OP_RUNNING;
+    int state = p->asks ? OP_WAITING : OP_RUNNING;
     say(p, message, sizeof message);
     if (str_eq(o->message, message) && str_eq(o->rule, p->rule->head.id) && o->state == state)
         return false;
     str_copy(o->message, sizeof o->message, message);
     str_copy(o->rule, sizeof o->rule, p->rule->head.id);
-    o->asks = p->rule->head.waits_for_person;
+    o->asks = p->asks;
     o->state = state;
     return true;
 }
@@ -75,6 +79,8 @@ static void update_operation(struct coordinator *c, struct cluster *cluster, str
     bool stepped = p->rule->step >= 0 && operation_advance(o, (enum op_step)p->rule->step, clock_wall_ms());
     bool changed = stepped;
     changed |= note_milestones(cluster, o);
+    if (changed)
+        o->got_on_boot_ms = clock_boot_ms();
     changed |= note_gap(cluster, o);
     changed |= note_copy(cluster, o);
     changed |= set_message(o, p);

@@ -28,6 +28,7 @@ struct cluster *coordinator_add_cluster(struct coordinator *c, const char *name)
         return NULL;
     struct cluster *cluster = rt_alloc(sizeof *cluster);
     str_copy(cluster->name, sizeof cluster->name, name);
+    cluster->began_boot_ms = clock_boot_ms();
     cluster->operations_number = clock_wall_ms(); /* grows over restarts, too */
     cluster->documents_due = cluster->dirty = true;
     c->clusters[c->cluster_count++] = cluster;

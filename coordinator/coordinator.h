@@ -84,6 +84,7 @@ struct cluster {
     uint32_t operation_count;
     int64_t operations_number;    /* grows with every change of an operation */
     int64_t shown_number;         /* the same, as the documents made last show it */
+    int64_t began_boot_ms;        /* this coordinator's knowledge of it */
     bool outranked;
     struct problem problems[PROBLEMS_MAX];
     uint32_t problem_count;

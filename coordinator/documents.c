@@ -21,13 +21,13 @@ static struct text *as_text(json_t *owned) {
 
 /* ---- explain ---- */
 
-static json_t *rule_to_json(const struct rule_head *head, const char *about) {
+static json_t *rule_to_json(const struct rule_head *head, const char *about, bool asks) {
     json_t *to = json_object();
     json_object_set_new(to, "id", json_string(head->id));
     json_object_set_new(to, "name", json_string(head->name));
     json_object_set_new(to, "sentence", json_string(head->sentence));
     json_object_set_new(to, "about", json_text_or_null(about));
-    json_object_set_new(to, "waits_for_person", json_boolean(head->waits_for_person));
+    json_object_set_new(to, "waits_for_person", json_boolean(asks));
     return to;
 }
 
@@ -50,7 +50,7 @@ static json_t *explain_site(const struct cluster *cluster, uint32_t i) {
     json_object_set_new(to, "name", json_string(s->name));
     json_object_set_new(to, "role", json_text_or_null(site_role_text(cluster, i)));
     json_object_set_new(to, "state", json_string(site_state_text(cluster, i)));
-    json_object_set_new(to, "rule", rule ? rule_to_json(&rule->head, s->refused ? s->refused_reason : "") : json_null());
+    json_object_set_new(to, "rule", rule ? rule_to_json(&rule->head, s->refused ? s->refused_reason : "", false) : json_null());
     for (uint32_t m = 0; m < t->member_count; m++)
         json_array_append_new(members, explain_member(s->report, &t->members[m]));
     json_object_set_new(to, "members", members);
@@ -60,7 +60,7 @@ static json_t *explain_site(const struct cluster *cluster, uint32_t i) {
 struct text *document_explain(const struct cluster *cluster) {
     json_t *to = document_head(cluster), *sites = json_array();
     const struct cluster_rule *rule = cluster->plan.rule;
-    json_object_set_new(to, "rule", rule ? rule_to_json(&rule->head, cluster->plan.about) : json_null());
+    json_object_set_new(to, "rule", rule ? rule_to_json(&rule->head, cluster->plan.about, cluster->plan.asks) : json_null());
     for (uint32_t i = 0; i < cluster->site_count; i++)
         json_array_append_new(sites, explain_site(cluster, i));
     json_object_set_new(to, "sites", sites);

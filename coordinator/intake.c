@@ -123,6 +123,9 @@ static void consider_term(struct coordinator *c, struct cluster *cluster) {
 static void move_to_held(struct coordinator *c, struct cluster *cluster, struct site *s) {
     struct issued *o = &s->pending;
     note(c, cluster, s->name, "order accepted", s->name, o->order.op, "", o->hash, "%s serial %lld", order_kind_names[o->order.kind], (long long)o->order.serial);
+    struct operation *op = cluster_operation(cluster, o->order.op);
+    if (op)
+        op->got_on_boot_ms = clock_boot_ms();
     text_unref(s->held.envelope);
     s->held = *o;
     s->pending = (struct issued){0};

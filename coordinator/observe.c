@@ -257,6 +257,9 @@ static void observe_operation(const struct cluster *cluster, struct operation *o
         o->deadline_boot_ms = boot_moment(o->deadline_at, now_ms);
     if (o->moved_at && !o->moved_boot_ms)
         o->moved_boot_ms = boot_moment(o->moved_at, now_ms);
+    if (!o->got_on_boot_ms)
+        o->got_on_boot_ms = now_ms;
+    out->still_ms = now_ms - o->got_on_boot_ms;
     out->left_ms = o->deadline_at ? o->deadline_boot_ms - now_ms : INT32_MAX;
     out->moved_ms = o->moved_at ? now_ms - o->moved_boot_ms : 0;
 }
@@ -268,6 +271,7 @@ void observe(struct cluster *cluster) {
     int64_t now_ms = clock_boot_ms();
     memset(v, 0, sizeof *v);
     v->outranked = cluster->outranked;
+    v->young = now_ms - cluster->began_boot_ms < REPORT_FRESH_MS;
     v->store_empty = !cluster->marks.complete;
     v->epoch = cluster->marks.epoch;
     v->site_count = cluster->site_count;

@@ -40,7 +40,8 @@ struct operation {
     int64_t writes_refused_at, writes_accepted_at;
     int64_t done_bytes, total_bytes; /* of a copy; 0 unknown */
     char request[PROOF_TEXT_MAX];   /* envelope */
-    int64_t deadline_boot_ms, moved_boot_ms; /* the same moments on this host's clock for waiting; not journaled */
+    /* not journaled: moments on the clock for waiting (deadline_at, moved_at, and when it last got on), most bytes copied so far */
+    int64_t deadline_boot_ms, moved_boot_ms, got_on_boot_ms, best_bytes;
 };
 extern const struct fields operation_table;
 

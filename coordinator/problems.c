@@ -58,8 +58,9 @@ static void of_cluster(struct finding *f) {
     const struct cluster_rule *rule = cluster->plan.rule;
     int primary = cluster_primary(&cluster->view);
     const struct member_facts *leader = primary == NOBODY ? NULL : site_leader(&cluster->view.sites[primary]);
-    if (rule && rule->head.waits_for_person)
-        add(f, rule->head.name, "error", "", "", "`pgregent explain`", "%s%s%s", rule->head.sentence, cluster->plan.about[0] ? ": " : "", cluster->plan.about);
+    if (rule && cluster->plan.asks)
+        add(f, rule->head.name, "error", "", "", cluster->plan.overlong ? cluster->plan.overlong : "`pgregent explain`", "%s%s%s", rule->head.sentence,
+            cluster->plan.about[0] ? ": " : "", cluster->plan.about);
     if (cluster->view.store_empty)
         add(f, "sites-unheard", "warning", "", "", "start the agents of every site", "this coordinator began with an empty store and has not heard every site yet");
     if (primary != NOBODY && cluster->view.sites[primary].fresh && !(leader && leader->writable) && !cluster->view.op.open)

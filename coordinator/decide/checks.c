@@ -54,7 +54,7 @@ static void tell_blockers(const struct cluster_view *v, int to, char *out, size_
 
 const struct move_check move_checks[] = {
     {"no-primary", "no site is known to be primary", "create the cluster first: `pgregent apply --create`", no_primary, NULL},
-    {"primary-unheard", "the primary's leader does not report", "see `pgregent explain`; if the site is lost: `pgregent failover`", primary_unheard, tell_primary},
+    {"primary-unheard", "the primary's leader does not report", "see `pgregent explain`; a forced failover is not built yet", primary_unheard, tell_primary},
     {"primary-not-writable", "the primary does not accept writes", "see `pgregent explain`", primary_not_writable, tell_primary},
     {"target-unheard", "the target's leader does not report", "start the target's agents", target_unheard, tell_target},
     {"target-not-standby", "the target is not a standby of this cluster", "wait for its bootstrap: `pgregent status`", target_not_standby, tell_target},

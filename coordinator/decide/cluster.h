@@ -6,6 +6,7 @@
 #define REFUSED_RETRY_MS 15000  /* a refused order of the steady state is tried again after this */
 #define VERIFY_LIMIT_MS 300000  /* a move that is done waits this long for the others to stream */
 #define HEAR_LIMIT_MS 10000      /* a move that is overdue waits this long for the target's first word */
+#define STILL_LIMIT_MS 60000     /* an operation that does not get on for this long asks a person */
 #define STOP_LEAST_MS 3000      /* no stop request with less than this left */
 #define LAG_MOVE_MAX (16 << 20) /* bytes that a target may lack when the stop is sent */
 
@@ -36,6 +37,8 @@ static inline bool epoch_below(const struct epoch *a, const struct epoch *b) { r
 #define WAIT(says, test, step_, tell) {says, .applies = (test), .action = ACTION_WAIT, .step = (step_), .about = (tell)}
 #define ORDER(says, test, step_, what) {says, .applies = (test), .action = ACTION_ORDER, .step = (step_), .order = (what)}
 #define ABORT(says, test, tell) {says, .applies = (test), .action = ACTION_ABORT, .step = -1, .about = (tell)}
+#define WAIT_LONG(says, test, step_, tell, overlong_)                                                                  \
+    {says, .applies = (test), .action = ACTION_WAIT, .step = (step_), .about = (tell), .overlong = (overlong_)}
 #define FINISH(says, test, step_, state, tell)                                                                         \
     {says, .applies = (test), .action = ACTION_FINISH, .step = (step_), .finish = (state), .about = (tell)}
 #endif

@@ -42,6 +42,11 @@ static const struct cluster_rule *table_for(const struct cluster_view *v) {
 
 static const struct order_intent no_order = {.upstream = NOBODY};
 
+/* A wait without an end is a question, too. After a deadline less patience is due. */
+static bool is_overlong(const struct op_facts *op) {
+    return op->open && op->still_ms > (op->left_ms < -HEAR_LIMIT_MS ? HEAR_LIMIT_MS : STILL_LIMIT_MS);
+}
+
 static void decide_cluster(const struct cluster_view *v, struct cluster_plan *out) {
     const struct cluster_rule *rule = table_for(v);
     while (rule[1].head.id && !rule->applies(v)) rule++; /* the last rule of a table always applies */
@@ -49,6 +54,8 @@ static void decide_cluster(const struct cluster_view *v, struct cluster_plan *ou
     out->order = no_order;
     out->start = rule->action == ACTION_START ? idle_newcomer(v) : NOBODY;
     out->about[0] = '\0';
+    out->overlong = is_overlong(&v->op) ? rule->overlong : NULL;
+    out->asks = (rule->head.waits_for_person && !v->young) || out->overlong;
     if (rule->order) rule->order(v, &out->order);
     if (rule->about) rule->about(v, out->about, sizeof out->about);
 }

@@ -50,6 +50,7 @@ struct cluster_rule {
     int finish;            /* enum op_state */
     rule_order *order;     /* ACTION_ORDER */
     rule_about *about;     /* who or what exactly; NULL: the sentence says it all */
+    const char *overlong;  /* ACTION_WAIT: what a person is told when this takes too long; NULL: it ends by itself */
 };
 struct site_rule {
     struct rule_head head;
@@ -68,6 +69,8 @@ extern const struct rule_table cluster_tables[]; /* all of them, ends with NULL 
 struct cluster_plan {
     const struct cluster_rule *rule;
     char about[160];
+    bool asks;                                  /* it waits for a person */
+    const char *overlong;                       /* the rule's, when it has taken too long; else NULL */
     struct order_intent order;                  /* if rule->action is ACTION_ORDER */
     int start;                                  /* ACTION_START: the site to bootstrap */
     const struct site_rule *sites[SITES_MAX];

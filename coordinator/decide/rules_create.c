@@ -78,9 +78,11 @@ const struct cluster_rule create_rules[] = {
     FINISH(SAYS("C11", "create-aborted", "taken back before anything was begun"), taken_back, OP_CHECK, OP_ABORTED, NULL),
     FINISH(SAYS("C12", "data-found", "the cluster is there: somebody holds data or an order, or an epoch was opened; nothing is created over it"), data_found, OP_CHECK, OP_FAILED, tell_found),
     FINISH(SAYS("C13", "birth-refused", "the site has refused to begin the cluster"), refused, OP_BIRTH, OP_FAILED, NULL),
-    WAIT(SAYS("C14", "being-born", "the site has its first order: waits for its first epoch to open"), holds_birth, OP_OPEN, NULL),
+    WAIT_LONG(SAYS("C14", "being-born", "the site has its first order: waits for its first epoch to open"), holds_birth, OP_OPEN, NULL,
+              "the site does not open: see `pgregent explain` and the log of its leader's PostgreSQL"),
     WAIT(ASKS("C15", "not-all-asked", "initdb only when every listed member says that it holds no data"), unheard, OP_CHECK, tell_silent),
-    WAIT(SAYS("C16", "birth-sent", "waits for the site to accept its first order"), sent, OP_BIRTH, NULL),
+    WAIT_LONG(SAYS("C16", "birth-sent", "waits for the site to accept its first order"), sent, OP_BIRTH, NULL,
+              "the site does not answer: start its agents, or take it back: `pgregent operation abort`"),
     ORDER(SAYS("C17", "birth", "nobody holds data or an order: the cluster begins here"), always, OP_BIRTH, birth),
     {.head = {.id = NULL}},
 };

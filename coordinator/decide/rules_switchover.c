@@ -37,7 +37,7 @@ static bool given_back(const struct cluster_view *v) {
     return epoch_below(&v->op.next, &highest) && epoch_same(&highest, &v->op.back);
 }
 static bool asked(const struct cluster_view *v) { return !epoch_below(&to(v)->asked, &v->op.next); }
-static bool asked_unheard(const struct cluster_view *v) { return asked(v) && !to(v)->fresh; }
+static bool asked_unheard(const struct cluster_view *v) { return asked(v) && !site_speaks(to(v)); }
 
 /* ---- the target has declined: the receipt goes back ---- */
 static bool stopped(const struct cluster_view *v) { return site_has_handed_over(from(v), &v->op.epoch) && epoch_same(&from(v)->successor, &v->op.next); }
@@ -51,10 +51,10 @@ static bool declined_first(const struct cluster_view *v) { return declined(v) &&
 static bool holds_back(const struct cluster_view *v) { return from(v)->has_order && from(v)->order_kind == ORDER_ABORT && !epoch_below(&from(v)->order_epoch, &v->op.next); }
 static bool giving_back(const struct cluster_view *v) { return declined(v) && (holds_back(v) || site_waits_for(from(v), ORDER_ABORT)); }
 static bool back_refused(const struct cluster_view *v) { return declined(v) && from(v)->pending_kind == ORDER_ABORT && site_is_refusing(from(v)); }
-static bool back_unheard(const struct cluster_view *v) { return declined(v) && !from(v)->fresh; }
+static bool back_unheard(const struct cluster_view *v) { return declined(v) && !site_speaks(from(v)); }
 
 /* ---- the receipt is there ---- */
-static bool target_unheard(const struct cluster_view *v) { return stopped(v) && !to(v)->fresh; }
+static bool target_unheard(const struct cluster_view *v) { return stopped(v) && !site_speaks(to(v)); }
 static bool target_aborts(const struct cluster_view *v) {
     bool holds = to(v)->has_order && to(v)->order_kind == ORDER_ABORT && epoch_same(&to(v)->order_epoch, &v->op.next);
     return stopped(v) && v->op.abort && (holds || site_waits_for(to(v), ORDER_ABORT));
@@ -89,8 +89,8 @@ static bool stop_unheard(const struct cluster_view *v) { return v->op.abort && !
 static bool stop_runs(const struct cluster_view *v) { return holds_stop(v); }
 
 /* ---- preparing ---- */
-static bool unheard(const struct cluster_view *v) { return !to(v)->fresh || !from(v)->fresh; }
-static void tell_unheard(const struct cluster_view *v, char *out, size_t size) { snprintf(out, size, "%s", to(v)->fresh ? from(v)->name : to(v)->name); }
+static bool unheard(const struct cluster_view *v) { return !site_speaks(to(v)) || !site_speaks(from(v)); }
+static void tell_unheard(const struct cluster_view *v, char *out, size_t size) { snprintf(out, size, "%s", site_speaks(to(v)) ? from(v)->name : to(v)->name); }
 static bool is_prepared(const struct site_facts *s) { return s->has_order && s->order_ours && s->order_kind == ORDER_PREPARE; }
 static bool prepare_target_due(const struct cluster_view *v) { return !is_prepared(to(v)) && !site_waits_for(to(v), ORDER_PREPARE); }
 static bool prepare_primary_due(const struct cluster_view *v) { return !is_prepared(from(v)) && !site_waits_for(from(v), ORDER_PREPARE); }
@@ -156,39 +156,50 @@ const struct cluster_rule switchover_rules[] = {
     FINISH(SAYS("C33", "verified-in-part", "the target writes; the rest has not followed in time and is left to the sites' own rules"), late, OP_VERIFY, OP_DONE, tell_lacking),
     WAIT(SAYS("C34", "follow", "the target writes: the others are ordered to follow"), follows_late, OP_FOLLOW, tell_lacking),
     WAIT(SAYS("C35", "verify", "the target writes: waits for the old primary to stream and for the slots"), moved, OP_VERIFY, tell_lacking),
-    WAIT(ASKS("C36", "asked-unheard", "the target is past the point of no return and does not report: bring it back, or `pgregent failover`"), asked_unheard, OP_PROMOTE, NULL),
-    WAIT(SAYS("C37", "asked", "the target is past the point of no return: only forward"), asked, OP_PROMOTE, NULL),
+    WAIT(ASKS("C36", "asked-unheard", "the target is past the point of no return and its leader does not report: bring it back (a forced failover is not built yet)"), asked_unheard, OP_PROMOTE, NULL),
+    WAIT_LONG(SAYS("C37", "asked", "the target is past the point of no return: only forward"), asked, OP_PROMOTE, NULL,
+              "the target does not open: see `pgregent explain` and the log of its leader's PostgreSQL"),
 
     ABORT(SAYS("C38", "declined", "the target has declined by itself: its order's time was over"), declined_first, NULL),
-    WAIT(ASKS("C39", "old-primary-unheard", "the target has declined and the old primary, which may open again, does not report: bring it back, or `pgregent failover`"), back_unheard, OP_ABORT, NULL),
+    WAIT(ASKS("C39", "old-primary-unheard", "the target has declined and the old primary, which may open again, does not report: bring it back (a forced failover is not built yet)"), back_unheard, OP_ABORT, NULL),
     WAIT(ASKS("C40", "back-refused", "the old primary refuses to open again: see the reason in the audit log"), back_refused, OP_ABORT, NULL),
-    WAIT(SAYS("C41", "giving-back", "the target has declined: waits for the old primary to open again"), giving_back, OP_ABORT, NULL),
+    WAIT_LONG(SAYS("C41", "giving-back", "the target has declined: waits for the old primary to open again"), giving_back, OP_ABORT, NULL,
+              "the old primary does not open: see `pgregent explain` and the log of its leader's PostgreSQL"),
     ORDER(SAYS("C42", "give-back", "the target has declined: the old primary is ordered to open again"), declined, OP_ABORT, give_back),
     WAIT(ASKS("C43", "declined-astray", "the target's decline passes the receipt to an epoch that is not the old primary's: a person must look"), declined_astray, OP_ABORT, NULL),
 
-    WAIT(ASKS("C44", "target-unheard", "the old primary has handed over and the target does not report: bring it back, or `pgregent failover`"), target_unheard, OP_PROMOTE, NULL),
+    WAIT(ASKS("C44", "target-unheard", "the old primary has handed over and the target's leader does not report: bring it back (a forced failover is not built yet)"), target_unheard, OP_PROMOTE, NULL),
     ABORT(SAYS("C45", "overdue", "the deadline is over before the point of no return"), overdue, NULL),
     ABORT(SAYS("C46", "refused", "a site has refused its order"), refused, tell_refused),
-    WAIT(SAYS("C47", "target-declining", "waits for the target to decline the epoch"), target_aborts, OP_ABORT, NULL),
+    WAIT_LONG(SAYS("C47", "target-declining", "waits for the target to decline the epoch"), target_aborts, OP_ABORT, NULL,
+              "the target does not answer: see `pgregent explain`, and start its agents"),
     WAIT(ASKS("C48", "decline-refused", "the target refuses to decline: it may have passed the point of no return; tried again"), target_abort_refused, OP_ABORT, NULL),
     ORDER(SAYS("C49", "decline", "taken back: the target is ordered to decline, so that the receipt goes back"), target_must_abort, OP_ABORT, decline),
-    WAIT(SAYS("C50", "promoting", "the receipt is with the target: it replays to its end and asks"), promoting, OP_PROMOTE, NULL),
+    WAIT_LONG(SAYS("C50", "promoting", "the receipt is with the target: it replays to its end and asks"), promoting, OP_PROMOTE, NULL,
+              "the target does not ask: see `pgregent explain`, or take the move back: `pgregent operation abort`"),
     ORDER(SAYS("C51", "promote", "the old primary has stopped with a receipt: the target is ordered to take over"), stopped, OP_PROMOTE, promote),
 
     ABORT(SAYS("C52", "dropped", "the old primary has dropped the stop request: it goes on"), dropped_first, NULL),
     WAIT(ASKS("C57", "stop-unheard", "taken back, and the old primary's leader does not report: whether it has stopped is known from it alone, and nobody else may write before; bring it back"), stop_unheard, OP_ABORT, NULL),
-    WAIT(SAYS("C53", "plain-again-sent", "taken back: waits for the old primary to accept that it stays what it was"), plain_again_sent, OP_ABORT, NULL),
-    WAIT(SAYS("C54", "plain-again-refused", "the old primary refuses the order that ends the stop: planned again after a pause"), plain_again_refused, OP_ABORT, NULL),
+    WAIT_LONG(SAYS("C53", "plain-again-sent", "taken back: waits for the old primary to accept that it stays what it was"), plain_again_sent, OP_ABORT, NULL,
+              "the old primary does not answer: see `pgregent explain`, and start its agents"),
+    WAIT_LONG(SAYS("C54", "plain-again-refused", "the old primary refuses the order that ends the stop: planned again after a pause"), plain_again_refused, OP_ABORT, NULL,
+              "the reason stands in the audit log and in `pgregent status`"),
     ORDER(SAYS("C55", "plain-again", "taken back: the stop request is replaced, the old primary stays what it was"), must_be_plain, OP_ABORT, plain_again),
     FINISH(SAYS("C56", "aborted", "nothing was stopped: same primary, writable"), nothing_stopped, OP_ABORT, OP_ABORTED, NULL),
-    WAIT(SAYS("C58", "stopping", "the old primary stops: waits for its receipt, or for it to drop the request"), stop_runs, OP_STOP, NULL),
+    WAIT_LONG(SAYS("C58", "stopping", "the old primary stops: waits for its receipt, or for it to drop the request"), stop_runs, OP_STOP, NULL,
+              "neither receipt nor end of the request: see `pgregent explain`, and bring the old primary's leader back (a forced failover is not built yet)"),
 
-    WAIT(SAYS("C59", "sites-unheard", "waits for reports of both sites"), unheard, OP_PREPARE, tell_unheard),
+    WAIT_LONG(SAYS("C59", "sites-unheard", "waits for reports of both sites"), unheard, OP_PREPARE, tell_unheard,
+              "start the agents of that site, or take the move back: `pgregent operation abort`"),
     ORDER(SAYS("C60", "prepare-target", "the target is made ready"), prepare_target_due, OP_PREPARE, prepare_target),
     ORDER(SAYS("C61", "prepare-primary", "the old primary makes a checkpoint, so that its stop is short"), prepare_primary_due, OP_PREPARE, prepare_primary),
-    WAIT(SAYS("C62", "preparing", "waits for readiness and checkpoint"), preparing, OP_PREPARE, tell_preparing),
-    WAIT(SAYS("C63", "stop-sent", "waits for the old primary to accept the stop request"), stop_sent, OP_STOP, NULL),
-    WAIT(SAYS("C64", "not-ready", "the target is not ready to take over without loss or delay"), not_ready, OP_PREPARE, tell_not_ready),
+    WAIT_LONG(SAYS("C62", "preparing", "waits for readiness and checkpoint"), preparing, OP_PREPARE, tell_preparing,
+              "see `pgregent explain`, or take the move back: `pgregent operation abort`"),
+    WAIT_LONG(SAYS("C63", "stop-sent", "waits for the old primary to accept the stop request"), stop_sent, OP_STOP, NULL,
+              "the old primary does not answer: see `pgregent explain`, and start its agents"),
+    WAIT_LONG(SAYS("C64", "not-ready", "the target is not ready to take over without loss or delay"), not_ready, OP_PREPARE, tell_not_ready,
+              "see `pgregent explain`, or take the move back: `pgregent operation abort`"),
     ABORT(SAYS("C65", "too-late-to-stop", "too little of the deadline is left to begin the stop"), too_late_to_stop, NULL),
     ORDER(SAYS("C66", "stop", "everything is ready: the old primary is ordered to stop, its receipt passes to the target alone"), always, OP_STOP, stop),
     {.head = {.id = NULL}},

@@ -101,11 +101,13 @@ struct op_facts {
     bool abort;            /* it shall be taken back */
     bool stop_out;         /* a stop was issued, and no report has told yet what became of it */
     int64_t left_ms;       /* until its deadline */
+    int64_t still_ms;      /* since it last got on: a step, an accepted order, copied bytes */
     int64_t moved_ms;      /* since the target was seen to have opened; 0 before */
 };
 
 struct cluster_view {
     bool outranked;        /* a site obeys another coordinator with a higher term: observe only (3.3) */
+    bool young;            /* this coordinator has run for a few seconds only: that somebody is not heard means nothing yet */
     bool store_empty;      /* this coordinator began with nothing and has not heard every site yet (3.3) */
     struct epoch epoch;    /* highest opened epoch in the journal */
     struct site_facts sites[SITES_MAX];

@@ -158,7 +158,9 @@ static void write_cluster(const struct cluster_view *v, const struct cluster_pla
         strbuf_addf(to, ": start bootstrap %s", v->sites[p->start].name);
     else if (r->action == ACTION_ABORT)
         strbuf_add(to, ": take back");
-    strbuf_addf(to, "%s\n", r->head.waits_for_person ? ": waits for a person" : "");
+    strbuf_addf(to, "%s\n", p->asks ? ": waits for a person" : "");
+    if (p->overlong)
+        strbuf_addf(to, "takes too long: %s\n", p->overlong);
 }
 
 static void write_sites(const struct cluster_view *v, const struct cluster_plan *p, struct strbuf *to) {
@@ -262,6 +264,8 @@ static void dump(struct strbuf *to) {
             add_head(&r->head, to);
             if (r->action != ACTION_WAIT)
                 strbuf_addf(to, " -> %s%s%s", action_names[r->action], r->action == ACTION_FINISH ? " " : "", r->action == ACTION_FINISH ? op_state_names[r->finish] : "");
+            if (r->overlong)
+                strbuf_addf(to, ". If that takes long: %s", r->overlong);
             strbuf_add(to, "\n");
         }
         strbuf_add(to, "\n");
