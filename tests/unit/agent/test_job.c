@@ -679,7 +679,7 @@ static void the_comparison_with_the_source_is_quick_and_gives_its_reason(void **
     assert_int_equal(r->attach, PG_ATTACH_OK);
     assert_non_null(strstr(r->reason, "stands in the source"));
     assert_true(r->local_end > 0);
-    assert_true(r->seconds < 1.0);
+    assert_true(r->seconds < 30.0); /* it stands in the path of an old primary's return */
     assert_false(job_leftovers(state_dir));
     rt_free(r);
 
