@@ -36,6 +36,8 @@ struct site {
     struct report *report;       /* newest verified; NULL: not heard in this life */
     struct text *envelope;       /* the same, as signed */
     int64_t arrived_boot_ms;
+    char life_before[20];        /* of the same instance: its letters are late */
+    int64_t went_back_boot_ms;   /* its leader last said less than was known of its store; 0: never */
     struct issued held;          /* the order that it holds, if it is one of ours */
     struct issued pending;       /* published, no answer yet */
     int64_t last_issued;         /* wall ms of the newest order that was published */

@@ -8,17 +8,25 @@
 
 /* ---- whose word is newest ---- */
 
-/* The same instance repeats itself, or an old letter arrives late. */
-static bool is_older(const struct report *r, const struct report *known) {
-    return str_eq(r->instance, known->instance) && r->seq <= known->seq && r->made_at <= known->made_at;
+/* The same process repeats itself, or an old letter arrives late: of this process, or of the one before it. Clocks tell
+ * nothing here: an agent that has restarted, on a clock that was set back, is still the newest. */
+static bool is_older(const struct report *r, const struct site *s) {
+    if (!str_eq(r->instance, s->report->instance))
+        return false;
+    return str_eq(r->life, s->report->life) ? r->seq <= s->report->seq : r->life[0] && str_eq(r->life, s->life_before);
 }
 
-/* The leader speaks for its site. Another member counts only when no leader has been heard for a while, and nobody
- * counts who has read older records of the site than it. */
+/* What a site's store says never goes back: a report that does was made from older records, or of another store. */
+static bool goes_back(const struct report *r, const struct report *known) {
+    return r->lease.term_count < known->lease.term_count || r->order_serial < known->order_serial || epoch_compare(&r->vote.opened, &known->vote.opened) < 0 ||
+           epoch_compare(&r->vote.asked, &known->vote.asked) < 0;
+}
+
+/* The leader speaks for its site. Another member counts only when no leader has been heard for a while. */
 #define LEADER_SILENT_MS 3000
 static bool is_outspoken(const struct report *r, const struct site *s, int64_t now_ms) {
     bool other = !str_eq(r->instance, s->report->instance) && now_ms - s->arrived_boot_ms < LEADER_SILENT_MS;
-    return other && ((!r->speaks && s->report->speaks) || r->order_serial < s->report->order_serial);
+    return other && !r->speaks && s->report->speaks;
 }
 
 /* ---- receipts ---- */
@@ -169,6 +177,8 @@ static void check_held(struct coordinator *c, struct cluster *cluster, struct si
 /* ---- */
 
 static void take(struct coordinator *c, struct cluster *cluster, struct site *s, struct report *r, struct bytes envelope, int64_t now_ms) {
+    if (s->report && !str_eq(s->report->life, r->life))
+        str_copy(s->life_before, sizeof s->life_before, str_eq(s->report->instance, r->instance) ? s->report->life : "");
     rt_free(s->report);
     s->report = r;
     s->arrived_boot_ms = now_ms;
@@ -204,7 +214,10 @@ bool intake_report(struct coordinator *c, struct bytes envelope, struct err *err
         return false;
     }
     struct site *s = &cluster->sites[i];
-    if (s->report && (is_older(r, s->report) || is_outspoken(r, s, now_ms)))
+    bool back = s->report && goes_back(r, s->report);
+    if (back && r->speaks)
+        s->went_back_boot_ms = now_ms;
+    if (back || (s->report && (is_older(r, s) || is_outspoken(r, s, now_ms))))
         rt_free(r);
     else
         take(c, cluster, s, r, envelope, now_ms);

@@ -119,6 +119,8 @@ static void of_site(struct finding *f, uint32_t i) {
         add(f, "site-unheard", "warning", s->name, "", "start its agents; check its way to the coordinator", "site %s has not reported", s->name);
         return;
     }
+    if (s->went_back_boot_ms && clock_boot_ms() - s->went_back_boot_ms < REPORT_FRESH_MS)
+        add(f, "site-went-back", "error", s->name, "", "bring its store of before back; if that is gone, a person must decide", "site %s says less than it has said before: its store was replaced or restored", s->name);
     if (!facts->fresh) {
         add(f, "report-stale", "error", s->name, "", "check its agents and its way to the coordinator", "the newest report of site %s is old", s->name);
         return;

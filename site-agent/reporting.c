@@ -140,12 +140,24 @@ static void fill_order(const struct agent *a, struct report *r) {
     str_copy(r->stop_state, sizeof r->stop_state, k->stop_state);
 }
 
+/* Numbers begin anew with each process: this tells whose they are. */
+static const char *life(void) {
+    static char text[20];
+    unsigned char random[8];
+    if (!text[0]) {
+        clock_random(random, sizeof random);
+        str_hex(text, random, sizeof random);
+    }
+    return text;
+}
+
 void report_fill(struct agent *a, struct report *r, bool sign_receipts) {
     memset(r, 0, sizeof *r);
     str_copy(r->cluster, sizeof r->cluster, a->config.cluster);
     str_copy(r->site, sizeof r->site, a->config.site);
     str_copy(r->member, sizeof r->member, a->config.member);
     str_copy(r->instance, sizeof r->instance, a->state.instance);
+    str_copy(r->life, sizeof r->life, life());
     r->made_at = clock_wall_ms();
     if (!a->topology)
         return;

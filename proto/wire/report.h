@@ -91,7 +91,8 @@ struct report_problem {
 };
 struct report {
     char cluster[NAME_MAX_BYTES], site[NAME_MAX_BYTES], member[NAME_MAX_BYTES], instance[INSTANCE_MAX];
-    int64_t seq;     /* grows within an instance */
+    char life[20];   /* random, of the reporting process */
+    int64_t seq;     /* grows within a life */
     int64_t made_at; /* wall ms */
     char system_id[SYSTEM_ID_MAX];
     int64_t topology_version;

@@ -204,16 +204,24 @@ static void fill_order(const struct site_double *s, struct report *r) {
     str_copy(r->system_id, sizeof r->system_id, SYSTEM_ID);
 }
 
-static void report(const struct site_double *s, struct coordinator *c) {
-    static struct report r;
+static void send_report(const struct report *r, const struct sign_key *key, struct coordinator *c) {
     STRBUF envelope = {0};
     struct err err = {0};
+    sign_into(&report_table, r, REPORT_TYPE, key, &envelope);
+    if (!intake_report(c, (struct bytes){envelope.at, envelope.len}, &err) && c->cluster_count)
+        fail_msg("report of %s refused: %s", r->site, err.text);
+}
+
+static struct report sent; /* the newest */
+static void report(const struct site_double *s, struct coordinator *c) {
+    static struct report r;
     memset(&r, 0, sizeof r);
     str_copy(r.cluster, sizeof r.cluster, "orders");
     str_copy(r.site, sizeof r.site, s->name);
     str_copy(r.member, sizeof r.member, s->member);
     str_copy(r.instance, sizeof r.instance, s->member);
     str_copy(r.leader, sizeof r.leader, s->member);
+    str_copy(r.life, sizeof r.life, "1f");
     r.seq = ++seq;
     r.made_at = clock_wall_ms() + ahead_ms;
     r.speaks = r.store_ok = true;
@@ -228,9 +236,8 @@ static void report(const struct site_double *s, struct coordinator *c) {
         sign_into(&receipt_table, &s->receipts[i], RECEIPT_TYPE, s->key, &receipt);
         str_copy(r.receipts[r.receipt_count++], PROOF_TEXT_MAX, receipt.at);
     }
-    sign_into(&report_table, &r, REPORT_TYPE, s->key, &envelope);
-    if (!intake_report(c, (struct bytes){envelope.at, envelope.len}, &err) && c->cluster_count)
-        fail_msg("report of %s refused: %s", s->name, err.text);
+    send_report(&r, s->key, c);
+    sent = r;
 }
 
 /* ---- the command ---- */
@@ -503,6 +510,43 @@ static void a_coordinator_whose_clock_was_set_back_is_obeyed(void **state) {
     stop(c);
 }
 
+static int64_t newest_seq(const struct coordinator *c) { return c->clusters[0]->sites[1].report->seq; }
+
+/* Letters of the standby, one after the other: which of them is its newest word? */
+static void only_what_is_newer_replaces_what_a_site_said(void **state) {
+    (void)state;
+    struct coordinator *c;
+    begin_world(OBEYS);
+    play(-1, 0, 0, &c);
+    struct report first = sent, next = sent;
+    const struct sign_key *fra = &keys[FRA_KEY];
+    next.seq = ++seq;
+    send_report(&next, fra, c);
+    send_report(&first, fra, c); /* late */
+    assert_int_equal(newest_seq(c), next.seq);
+    str_copy(next.life, sizeof next.life, "2e"); /* the agent has restarted, and its clock went back */
+    next.seq = 1;
+    next.made_at -= 3600000;
+    send_report(&next, fra, c);
+    assert_int_equal(newest_seq(c), 1);
+    send_report(&first, fra, c); /* a letter of the life before */
+    assert_int_equal(newest_seq(c), 1);
+    struct report *known = c->clusters[0]->sites[1].report;
+    for (int i = 0; i < 4; i++) { /* each of these is less than was known */
+        struct report back = *known;
+        back.seq = 100;
+        known->lease.term_count = 1;
+        back.lease.term_count = i != 0;
+        back.order_serial -= i == 1;
+        back.vote.opened.step -= i == 2;
+        back.vote.asked.step -= i == 3;
+        send_report(&back, fra, c);
+        assert_int_equal(newest_seq(c), 1);
+        assert_true(c->clusters[0]->sites[1].went_back_boot_ms > 0);
+    }
+    stop(c);
+}
+
 /* Plays until the old primary has accepted the stop of the move, and is cut off before it says so. */
 static struct coordinator *play_to_the_stop(void) {
     struct coordinator *c = start();
@@ -711,6 +755,7 @@ int main(void) {
         cmocka_unit_test(a_target_that_declines_gives_the_receipt_back),
         cmocka_unit_test(an_abort_by_hand_gives_the_receipt_back),
         cmocka_unit_test(a_coordinator_whose_clock_was_set_back_is_obeyed),
+        cmocka_unit_test(only_what_is_newer_replaces_what_a_site_said),
         cmocka_unit_test(a_restart_after_the_deadline_hears_before_it_concludes),
         cmocka_unit_test(a_stop_that_nobody_answered_for_is_not_forgotten),
         cmocka_unit_test(a_closed_move_whose_stop_is_held_is_reopened),
