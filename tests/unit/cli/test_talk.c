@@ -213,7 +213,7 @@ static void no_wait_and_timeout_leave_the_operation_to_itself(void **state) {
 
 static void *interrupt_soon(void *context) {
     pthread_t *waiting = context;
-    for (int posts = 0; !posts; usleep(10000)) { /* the test's own thread has sent, and waits now */
+    for (unsigned posts = 0; !posts; usleep(10000)) { /* the test's own thread has sent, and waits now */
         pthread_mutex_lock(&fake->lock);
         posts = fake->posts;
         pthread_mutex_unlock(&fake->lock);
