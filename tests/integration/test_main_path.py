@@ -1,8 +1,9 @@
 """The main path: two sites from nothing, a move there and back, and what must hold meanwhile."""
 import json
+import shutil
 
 import pytest
-from conftest import Writer, wait_for
+from conftest import Lab, Writer, wait_for
 
 ACCEPTS_WRITES = "database system is ready to accept connections"
 ACCEPTS_READS = "database system is ready to accept read-only connections"
@@ -16,6 +17,15 @@ def slots(member):
 def opened_for_writes(member):
     """Lines of PostgreSQL's log that say that it accepts connections outside recovery."""
     return [line for line in member.postgres_log().splitlines() if line.endswith(ACCEPTS_WRITES)]
+
+
+@pytest.fixture(scope="module")
+def lab():
+    """One healthy cluster for all that only look; the move is made by the last."""
+    made = Lab().build()
+    yield made
+    made.stop()
+    shutil.rmtree(made.dir, ignore_errors=True)
 
 
 @pytest.mark.parametrize("sites", [("ams:1", "fra:1"), ("ams:2", "fra:2")], ids=["one_member_each", "two_members_each"])
@@ -59,21 +69,6 @@ def test_slots_stand_before_the_copy(lab):
     assert fra.sql("SELECT slot_name FROM pg_stat_wal_receiver") in ("pgregent_site_fra", "pgregent_member_fra_1"), log[-3000:]
 
 
-def test_slots_turn_round(lab):
-    """After a move the new primary site holds the old one's slots on every member, and the old ones are followed by nobody."""
-    lab.switchover("fra")
-    lab.wait_healthy("fra")
-
-    def turned():
-        return all({"pgregent_site_ams", "pgregent_anchor_ams"} <= slots(m).keys() for m in lab.site("fra"))
-
-    wait_for("slots of ams on both members of fra", turned)
-    leader = next(m for m in lab.site("fra") if m.writable())
-    wait_for("the slot of ams is in use", lambda: slots(leader)["pgregent_site_ams"][0] == "t")
-    stale = [m.sql("SELECT slot_name FROM pg_replication_slots WHERE NOT active AND xmin IS NOT NULL") for m in lab.members.values()]
-    assert stale == [""] * 4, "an inactive slot that holds an xmin bloats the primary"
-
-
 def test_health_endpoints_answer_as_patroni_would(lab):
     primary = lab.primary()
     leader = next(m for m in lab.site("fra") if m.health("/standby-leader")[0] == 200)
@@ -90,8 +85,9 @@ def test_health_endpoints_answer_as_patroni_would(lab):
         "/liveness": (200, 200, 200, 200),
         "/readiness": (200, 200, 200, 200),
     }
-    answers = {path: tuple(m.health(path)[0] for m in (primary, leader, replica, local_replica)) for path in expected}
-    assert answers == expected
+    members = (primary, leader, replica, local_replica)
+    wait_for("everybody is ready", lambda: all(m.health("/readiness")[0] == 200 for m in members), 15)
+    assert {path: tuple(m.health(path)[0] for m in members) for path in expected} == expected
     for member, role, state in ((primary, "primary", "running"), (leader, "standby_leader", "streaming"), (replica, "replica", "streaming")):
         code, body = member.health("/patroni")
         document = json.loads(body)
@@ -105,3 +101,18 @@ def test_apply_again_changes_nothing(lab):
     before = lab.status()["topology_version"]
     lab.apply()
     assert lab.status()["topology_version"] == before
+
+
+def test_slots_turn_round(lab):
+    """After a move the new primary site holds the old one's slots on every member, and the old ones are followed by nobody."""
+    lab.switchover("fra")
+    lab.wait_healthy("fra")
+
+    def turned():
+        return all({"pgregent_site_ams", "pgregent_anchor_ams"} <= slots(m).keys() for m in lab.site("fra"))
+
+    wait_for("slots of ams on both members of fra", turned)
+    leader = next(m for m in lab.site("fra") if m.writable())
+    wait_for("the slot of ams is in use", lambda: slots(leader)["pgregent_site_ams"][0] == "t")
+    stale = [m.sql("SELECT slot_name FROM pg_replication_slots WHERE NOT active AND xmin IS NOT NULL") for m in lab.members.values()]
+    assert stale == [""] * 4, "an inactive slot that holds an xmin bloats the primary"
