@@ -129,12 +129,23 @@ static void take_last_job(struct agent *a) {
         job_keep_lineage(a, &last->lineage, true);
 }
 
+/* An expired certificate never stops PostgreSQL: the lease must be renewed although no peer talks with us any more. */
+static bool check_certificates(struct agent *a, struct err *err) {
+    struct err expired = {0};
+    if (tls_check(&a->config.tls, &expired))
+        return true;
+    if (!tls_usable(&a->config.tls, err))
+        return false;
+    log_error("no coordinator talks with this agent until its certificate is valid; PostgreSQL and its lease go on", F_STR("error", expired.text));
+    return true;
+}
+
 static bool agent_open(struct agent *a, struct err *err) {
     a->server.postmaster_fd = -1;
     a->report = rt_alloc(sizeof *a->report);
     a->key = rt_alloc(sizeof *a->key);
     a->signal_fd = open_signals();
-    if (!find_binaries(a, err) || !tls_check(&a->config.tls, err) || !sign_key_load(a->config.signing_key, a->key, err) ||
+    if (!find_binaries(a, err) || !check_certificates(a, err) || !sign_key_load(a->config.signing_key, a->key, err) ||
         !state_open(a->config.state_dir, &a->state, &a->state_lock, err) || !http_client_new(&a->config.tls, &a->uplink.http, err))
         return false;
     a->certificate_expiry_wall_ms = tls_expiry_wall_ms(&a->config.tls);

@@ -32,7 +32,7 @@ struct exchange {
     struct exchange *next;
 };
 
-/* Certificates are handed to curl from memory: what tls_check saw is what is used, also while somebody replaces the
+/* Certificates are handed to curl from memory: what tls_usable saw is what is used, also while somebody replaces the
  * files, and curl takes other bytes for another identity, so connections of the old one are not reused. */
 struct http_client {
     CURLM *multi;
@@ -360,7 +360,7 @@ bool http_client_reload(struct http_client *c, const struct tls_files *tls, stru
     STRBUF ca = {0};
     STRBUF certificate = {0};
     __attribute__((cleanup(wipe))) struct strbuf key = {0};
-    if (!tls_check(tls, err) || !file_read(tls->ca, TLS_FILE_MAX, &ca, err) ||
+    if (!tls_usable(tls, err) || !file_read(tls->ca, TLS_FILE_MAX, &ca, err) ||
         !file_read(tls->certificate, TLS_FILE_MAX, &certificate, err) || !file_read(tls->key, TLS_FILE_MAX, &key, err))
         return false;
     struct strbuf old[] = {c->ca, c->certificate, c->key};

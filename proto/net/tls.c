@@ -64,9 +64,9 @@ static int chain_build(SSL_CTX *context, unsigned long flags, X509_STORE_CTX *ct
     return X509_verify_cert(ctx) == 1 ? X509_V_OK : X509_STORE_CTX_get_error(ctx);
 }
 
-static bool chain_check(SSL_CTX *context, const struct tls_files *files, struct err *err) {
+static bool chain_check(SSL_CTX *context, const struct tls_files *files, unsigned long flags, struct err *err) {
     __attribute__((cleanup(store_ctx_free))) X509_STORE_CTX *ctx = X509_STORE_CTX_new();
-    int problem = ctx ? chain_build(context, 0, ctx) : X509_V_ERR_OUT_OF_MEM;
+    int problem = ctx ? chain_build(context, flags, ctx) : X509_V_ERR_OUT_OF_MEM;
     ERR_clear_error();
     if (problem == X509_V_OK)
         return true;
@@ -83,15 +83,20 @@ SSL_CTX *tls_context_load(const struct tls_files *files, struct err *err) {
         err_set(err, ERR_INTERNAL, "OpenSSL cannot make a TLS context");
         return NULL;
     }
-    if (load_files(context, files, err) && chain_check(context, files, err))
+    if (load_files(context, files, err) && chain_check(context, files, X509_V_FLAG_NO_CHECK_TIME, err))
         return context;
     SSL_CTX_free(context);
     return NULL;
 }
 
-bool tls_check(const struct tls_files *files, struct err *err) {
+bool tls_usable(const struct tls_files *files, struct err *err) {
     TLS_CONTEXT_AUTO SSL_CTX *context = tls_context_load(files, err);
     return context != NULL;
+}
+
+bool tls_check(const struct tls_files *files, struct err *err) {
+    TLS_CONTEXT_AUTO SSL_CTX *context = tls_context_load(files, err);
+    return context && chain_check(context, files, 0, err);
 }
 
 static int64_t not_after_wall_ms(const X509 *certificate) {

@@ -11,6 +11,8 @@ struct tls_files {
 /* Loads and checks the three files: they exist, the key belongs to the certificate, the chain leads to the CA, not
  * expired. Errors name the file and the cure. */
 bool tls_check(const struct tls_files *files, struct err *err);
+/* The same but for the time: with a certificate that has expired no peer talks to us, yet the rest of us goes on. */
+bool tls_usable(const struct tls_files *files, struct err *err);
 /* Earliest end of validity among the certificate and its CA, ms since 1970; 0 if unreadable. */
 int64_t tls_expiry_wall_ms(const struct tls_files *files);
 #endif

@@ -208,8 +208,9 @@ def test_daemon_that_cannot_start(laid_out, which):
         d.refuses(re.escape(str(d.key)), "no such file")
     with changed(d.certificate, certificate(laid_out, "of another CA", public_of(laid_out, d.tls), issuer="another CA")):
         d.refuses(re.escape(str(d.certificate)), "against CA file", "have it signed by this CA")
-    with changed(d.certificate, certificate(laid_out, "expired", public_of(laid_out, d.tls), days=(-30, -1))):
-        d.refuses(re.escape(str(d.certificate)), "has expired; renew it")
+    if which == "coordinator":  # an agent goes on, see below
+        with changed(d.certificate, certificate(laid_out, "expired", public_of(laid_out, d.tls), days=(-30, -1))):
+            d.refuses(re.escape(str(d.certificate)), "has expired; renew it")
     with changed(d.certificate, certificate(laid_out, "of another key", public_of(laid_out, "alice"))):
         d.refuses(f"tls/{d.tls}", "belongs to the certificate")
     with changed(d.certificate, "no certificate\n"):
@@ -377,6 +378,22 @@ def test_full_mailbox(unharmed):
     assert set(codes) == {409, 503}, {c: codes.count(c) for c in set(codes)}
     assert any("too many requests are waiting; try again" in body for _, _, body in answers)
     assert all(headers["Retry-After"] for code, headers, _ in answers if code == 503)
+
+
+def test_expired_certificate_never_stops_postgresql(up):
+    """Restarted with a certificate that has expired the agent of the primary cannot talk with anybody, says so, and renews
+    its lease all the same: PostgreSQL writes on. With a new certificate (SIGHUP) it reports again."""
+    ams, d = up["ams-1"], Started(up, "agent")
+    before = ams.postmaster()
+    with changed(d.certificate, certificate(up, "expired", public_of(up, d.tls), days=(-30, -1))):
+        ams.agent.end()
+        ams.agent.start()
+        says(ams, rf"{re.escape(str(d.certificate))}.*has expired; renew it")
+        time.sleep(8)  # longer than the lease, which is 6 s here
+        assert ams.postmaster() == before and ams.writable() and ams.agent.runs()
+    ams.agent.process.send_signal(signal.SIGHUP)
+    up.wait_healthy("ams")
+    assert ams.postmaster() == before
 
 
 @ROOT_ONLY

@@ -88,6 +88,8 @@ static void an_expired_certificate_is_refused(void **state) {
     (void)state;
     struct tls_files files = authority_issue(&ca, &(struct issue){.name = "old", .from_s = -2 * DAY_S, .until_s = -DAY_S});
     assert_refused(&files, "old.crt", "expired");
+    struct err err = {0};
+    assert_true(tls_usable(&files, &err)); /* whoever must go on can */
     assert_refused(&files, "old.crt", "renew it");
 }
 
