@@ -11,6 +11,8 @@
 #define COMMIT_DEADLINE_MS 5000
 #define AUDIT_PREFIX "audit/"
 
+_Static_assert(JOURNAL_VALUE_MAX == STORE_VALUE_MAX, "a value of the journal is one of the store");
+
 struct journal_key {
     char key[STORE_KEY_MAX + 1];
     char *stored; /* what the store has; NULL: nothing */

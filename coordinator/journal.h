@@ -15,6 +15,8 @@
 #include "rt/err.h"
 #include "rt/str.h"
 
+#define JOURNAL_VALUE_MAX 262144 /* bytes */
+
 struct journal;
 /* Opens the store and reads everything but the audit records. *fresh: it was empty. One process at a time. */
 bool journal_open(const char *directory, struct journal **out, bool *fresh, struct err *err);
@@ -30,7 +32,8 @@ void journal_put(struct journal *j, const char *key, const char *value);
 void journal_append(struct journal *j, const char *key, const char *value);
 bool journal_is_dirty(const struct journal *j);
 /* Writes what was put. False: nothing, or not all, is known to be written; what was put stays and the next commit tries
- * again. ERR_CONFLICT: somebody else has written to this store; nothing here can be relied on any more. */
+ * again. ERR_CONFLICT: somebody else has written to this store; nothing here can be relied on any more.
+ * ERR_LIMIT, ERR_INVALID: a value can never be written; trying again is no use. */
 bool journal_commit(struct journal *j, struct err *err);
 /* What the store has under a key right now, appended; *found tells. For keys that are not kept in memory. */
 bool journal_read(struct journal *j, const char *key, struct strbuf *to, bool *found, struct err *err);

@@ -98,6 +98,10 @@ bool coordinator_commit(struct coordinator *c) {
         log_error("somebody else has written to the journal: ended, so that the truth is read anew", F_STR("error", err.text));
         exit(1);
     }
+    if (err.code == ERR_LIMIT || err.code == ERR_INVALID) {
+        log_error("the journal refuses a value for good: ended, so that what was committed is read anew without it", F_STR("error", err.text));
+        exit(1);
+    }
     if (!c->journal_failing || !str_eq(c->journal_error, err.text))
         log_error("the journal cannot be written: nothing is published", F_STR("error", err.text));
     str_copy(c->journal_error, sizeof c->journal_error, err.text);

@@ -1,6 +1,7 @@
 /* Operations: their table in the journal, their steps, and how they are shown. */
 #include "coordinator/operation.h"
 #include "rt/clock.h"
+#include <string.h>
 
 static const char *const step_state_names[] = {
 #define X(symbol, text) text,
@@ -65,6 +66,11 @@ static const enum op_step *steps_of(enum op_kind kind, uint32_t *count) {
     }
     *count = sizeof switchover_steps / sizeof switchover_steps[0];
     return switchover_steps;
+}
+
+bool operation_id_is_valid(const char *id) {
+    size_t len = strlen(id);
+    return len >= 8 && len == strspn(id, "0123456789abcdef");
 }
 
 void operation_plan_steps(struct operation *o) {

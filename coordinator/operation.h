@@ -45,6 +45,7 @@ struct operation {
 };
 extern const struct fields operation_table;
 
+bool operation_id_is_valid(const char *id); /* made by the command; it becomes part of a key of the journal */
 void operation_plan_steps(struct operation *o); /* by its kind, all pending, the first running */
 bool operation_is_open(const struct operation *o);
 const char *operation_step_name(const struct operation *o); /* of the running step, "" when there is none */

@@ -280,11 +280,6 @@ static bool find_cluster(struct asked *a, struct err *err) {
     return false;
 }
 
-static bool id_is_valid(const char *id) {
-    size_t len = strlen(id);
-    return len >= 8 && len == strspn(id, "0123456789abcdef");
-}
-
 /* The same id again is the same operation. */
 static int answer_known(struct asked *a, struct operation *o) {
     observe(a->cluster);
@@ -293,7 +288,7 @@ static int answer_known(struct asked *a, struct operation *o) {
 
 static int judge(struct asked *a) {
     struct operation *known = cluster_operation(a->cluster, a->request.op);
-    if (!id_is_valid(a->request.op))
+    if (!operation_id_is_valid(a->request.op))
         return answer_error(a->answer, 400, "invalid", "op wants 8 to 32 hex digits", NULL);
     if (a->request.expires_at <= clock_wall_ms())
         return answer_error(a->answer, 403, "not_permitted", "the request has expired: compare the clocks", NULL);

@@ -125,6 +125,15 @@ static int check_first(struct posted *p) {
     return 0;
 }
 
+/* What the journal cannot keep is not accepted: signing makes a file a third longer. */
+static int check_form(struct posted *p) {
+    if (!operation_id_is_valid(p->request.op))
+        return answer_error(p->answer, 400, "invalid", "op wants 8 to 32 hex digits", NULL);
+    if (p->envelope.len > JOURNAL_VALUE_MAX)
+        return answer_error(p->answer, 413, "invalid", "the signed topology is too long: at most 262144 bytes", "take comments out of the file");
+    return 0;
+}
+
 static int check_ourselves(struct posted *p) {
     char public[SIGN_PUBLIC_TEXT_MAX], text[256];
     const struct coordinator *c = p->coordinator;
@@ -187,7 +196,9 @@ static int judge(struct posted *p) {
         return answer_error(p->answer, err.code == ERR_REFUSED ? 403 : 400, err.code == ERR_REFUSED ? "not_permitted" : "invalid", err.text, NULL);
     if (!open_request(p, &err))
         return answer_error(p->answer, 403, "not_permitted", err.text, NULL);
-    int status = check_ourselves(p);
+    int status = check_form(p);
+    if (!status)
+        status = check_ourselves(p);
     bool same = p->cluster && str_eq(p->cluster->topology->hash, p->topology->hash);
     if (!status && !same)
         status = p->cluster ? check_change(p) : check_first(p);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -121,7 +122,7 @@ static void obey(struct site_double *s) {
     }
 }
 
-static void raise(struct epoch *mark, const struct epoch *e) {
+static void raise_to(struct epoch *mark, const struct epoch *e) {
     if (epoch_compare(mark, e) < 0)
         *mark = *e;
 }
@@ -149,10 +150,10 @@ static void receive(struct site_double *s, struct bytes envelope) {
     str_copy(s->state.system_id, sizeof s->state.system_id, SYSTEM_ID);
     s->stop_state[0] = 0;
     s->state.stop_dropped = false;
-    raise(&s->state.vote.promised, &o.epoch);
+    raise_to(&s->state.vote.promised, &o.epoch);
     for (uint32_t i = 0; i < proofs.receipt_count; i++)
         if (proofs.receipts[i].kind != RECEIPT_DECLINED)
-            raise(&s->state.vote.known_opened, &proofs.receipts[i].epoch);
+            raise_to(&s->state.vote.known_opened, &proofs.receipts[i].epoch);
 }
 
 static void add_slots(const struct site_double *s, struct member_status *m) {
@@ -746,6 +747,52 @@ static void a_topology_that_was_beaten_is_told_so(void **state) {
     stop(c);
 }
 
+static void what_the_journal_cannot_keep_is_refused(void **state) {
+    (void)state;
+    begin_world(OBEYS);
+    struct coordinator *c = start();
+    STRBUF answer = {0};
+    assert_int_equal(apply(c, "X y", &answer), 400);
+    struct strbuf text = topology_text, envelope = topology_envelope;
+    static struct topology small;
+    struct err err = {0};
+    STRBUF payload = {0};
+    small = topology;
+    topology_text = topology_envelope = (struct strbuf){0};
+    strbuf_add(&topology_text, text.at);
+    while (topology_text.len < 200000)
+        strbuf_add(&topology_text, "# a comment\n");
+    topology_payload("orders", 1, "", (struct bytes){topology_text.at, topology_text.len}, &payload);
+    assert_true(envelope_sign((struct bytes){payload.at, payload.len}, TOPOLOGY_TYPE, &keys[ALICE], 1, &topology_envelope, &err));
+    assert_true(topology_reopen((struct bytes){topology_envelope.at, topology_envelope.len}, &topology, &err)); /* valid in itself */
+    strbuf_reset(&answer);
+    assert_int_equal(apply(c, CREATE_OP, &answer), 413);
+    strbuf_free(&topology_text);
+    strbuf_free(&topology_envelope);
+    topology_text = text, topology_envelope = envelope, topology = small;
+    strbuf_reset(&answer);
+    assert_int_equal(apply(c, CREATE_OP, &answer), 200);
+    assert_true(coordinator_commit(c));
+    stop(c);
+}
+
+/* One bad value must not stand in the way of every later commit of all clusters. */
+static void a_value_that_can_never_be_written_ends_the_process(void **state) {
+    (void)state;
+    begin_world(OBEYS);
+    struct coordinator *c = start();
+    pid_t child = fork();
+    if (!child) {
+        journal_put(c->journal, "cluster/Not a key", "1");
+        coordinator_commit(c);
+        _exit(0);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(WEXITSTATUS(status), 1);
+    stop(c);
+}
+
 int main(void) {
     log_open("test", LOG_FORMAT_KEY_VALUE, getenv("VERBOSE") ? LOG_INFO : LOG_ERROR, NULL);
     const struct CMUnitTest tests[] = {
@@ -762,6 +809,8 @@ int main(void) {
         cmocka_unit_test(a_lost_journal_is_relearned_from_the_sites),
         cmocka_unit_test(a_second_move_is_refused_with_the_first),
         cmocka_unit_test(what_the_checks_refuse_changes_nothing),
+        cmocka_unit_test(what_the_journal_cannot_keep_is_refused),
+        cmocka_unit_test(a_value_that_can_never_be_written_ends_the_process),
         cmocka_unit_test(a_topology_that_was_beaten_is_told_so),
     };
     return cmocka_run_group_tests(tests, make_world, end_world);
