@@ -38,8 +38,8 @@ count_program() {
 }
 
 run_units() {
-	find "$build/tests/unit" -type f -name 'test_*' ! -name '*.*' -perm -u+x | sort |
-		xargs -P "$(nproc)" -I PROGRAM bash -c 'one_program PROGRAM '"$out"
+	# by their sources: a program whose source is gone is no test any more
+	printf '%s\n' tests/unit/*/test_*.c | sed "s|^|$build/|; s|\.c$||" | xargs -P "$(nproc)" -I PROGRAM bash -c 'one_program PROGRAM '"$out"
 	for log in "$out"/*; do count_program "$log"; done
 }
 
