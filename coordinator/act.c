@@ -32,8 +32,9 @@ static bool note_milestones(struct cluster *cluster, struct operation *o) {
 static bool note_gap(const struct cluster *cluster, struct operation *o) {
     const struct held_receipt *stopped = cluster_receipt(cluster, RECEIPT_STOPPED, &o->epoch);
     const struct held_receipt *opened = epoch_is_zero(&o->opened) ? NULL : cluster_receipt(cluster, RECEIPT_OPENED, &o->opened);
-    if (!stopped || !opened || o->writes_accepted_at)
+    if (!stopped || !opened || o->gap_noted)
         return false;
+    o->gap_noted = true;
     o->writes_refused_at = stopped->receipt.writes_refused_at;
     o->writes_accepted_at = opened->receipt.writes_accepted_at;
     return true;

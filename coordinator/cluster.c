@@ -61,11 +61,13 @@ struct operation *cluster_add_operation(struct cluster *cluster) {
         text_unref(cluster->operation_texts[0]);
         memmove(cluster->operations, cluster->operations + 1, sizeof cluster->operations - sizeof cluster->operations[0]);
         memmove(cluster->operation_texts, cluster->operation_texts + 1, sizeof cluster->operation_texts - sizeof cluster->operation_texts[0]);
+        memmove(cluster->operation_shown, cluster->operation_shown + 1, sizeof cluster->operation_shown - sizeof cluster->operation_shown[0]);
         cluster->operation_count--;
     }
     uint32_t at = cluster->operation_count++;
     cluster->operations[at] = (struct operation){.state = OP_RUNNING};
     cluster->operation_texts[at] = NULL;
+    cluster->operation_shown[at] = false;
     return &cluster->operations[at];
 }
 
@@ -124,7 +126,7 @@ void journal_operation(struct coordinator *c, struct cluster *cluster, struct op
     field_to_text(&operation_table, o, &text);
     journal_put(c->journal, key, text.at);
     cluster->operations_number++;
-    text_set(&cluster->operation_texts[o - cluster->operations], NULL);
+    cluster->operation_shown[o - cluster->operations] = false; /* the old document stays until the new one is made */
     cluster->documents_due = true;
     FAILPOINT("operation-put");
 }

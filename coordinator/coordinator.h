@@ -98,6 +98,7 @@ struct cluster {
     bool documents_due;           /* status and the like are to be made anew */
     struct text *status, *explain, *slots, *history, *readiness[SITES_MAX]; /* documents as published last */
     struct text *operation_texts[OPERATIONS_MAX];
+    bool operation_shown[OPERATIONS_MAX]; /* the text tells how it is now */
 };
 
 /* A letter that is answered after the commit. */

@@ -84,7 +84,8 @@ static json_t *epoch_to_json(const struct cluster *cluster, const struct receipt
     const struct operation *o = operation_that_opened(cluster, &r->epoch);
     json_t *to = json_object();
     char text[EPOCH_TEXT_MAX];
-    bool gap = o && o->writes_refused_at && o->writes_accepted_at;
+    int64_t gap_ms = 0;
+    bool gap = o && operation_write_gap(o, &gap_ms);
     epoch_format_short(&r->epoch, text);
     json_object_set_new(to, "epoch", json_string(text));
     json_object_set_new(to, "site", json_string(r->site));
@@ -93,7 +94,7 @@ static json_t *epoch_to_json(const struct cluster *cluster, const struct receipt
     json_object_set_new(to, "kind", o ? json_string(o->state == OP_ABORTED ? "abort" : op_kind_names[o->kind]) : json_null());
     json_object_set_new(to, "by", o ? json_text_or_null(o->by) : json_null());
     json_object_set_new(to, "reason", o ? json_text_or_null(o->reason) : json_null());
-    json_object_set_new(to, "write_gap_ms", gap ? json_integer(o->writes_accepted_at - o->writes_refused_at) : json_null());
+    json_object_set_new(to, "write_gap_ms", gap ? json_integer(gap_ms) : json_null());
     json_object_set_new(to, "lost_bytes", o && o->kind == OP_SWITCHOVER ? json_integer(0) : json_null());
     return to;
 }

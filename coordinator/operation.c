@@ -43,6 +43,7 @@ static const struct field operation_fields[] = {
     FIELD_CUSTOM(struct operation, opened, &field_epoch, NULL, FIELD_NULL_EMPTY, "epoch that was opened"),
     FIELD_CUSTOM(struct operation, writes_refused_at, &field_wall_ms, NULL, FIELD_NULL_EMPTY, "old primary refuses writes"),
     FIELD_CUSTOM(struct operation, writes_accepted_at, &field_wall_ms, NULL, FIELD_NULL_EMPTY, "new primary accepts writes"),
+    FIELD_BOOL(struct operation, gap_noted, NULL, 0, "both receipts were seen"),
     FIELD_INT64(struct operation, done_bytes, NULL, 0, INT64_MAX, FIELD_NULL_EMPTY, "copied"),
     FIELD_INT64(struct operation, total_bytes, NULL, 0, INT64_MAX, FIELD_NULL_EMPTY, "to be copied"),
     FIELD_TEXT(struct operation, request, FIELD_NULL_EMPTY, "the operator's signed request"),
@@ -167,13 +168,19 @@ static json_t *steps_to_json(const struct operation *o, int64_t now_ms) {
     return list;
 }
 
+bool operation_write_gap(const struct operation *o, int64_t *gap_ms) {
+    *gap_ms = o->writes_accepted_at - o->writes_refused_at;
+    return o->writes_refused_at && o->writes_accepted_at && *gap_ms >= 0;
+}
+
 /* A planned move loses nothing: the target opened at exactly the end that the receipt names. */
 static void add_move(const struct operation *o, json_t *to) {
     char epoch[EPOCH_TEXT_MAX];
-    bool known = o->writes_refused_at && o->writes_accepted_at;
+    int64_t gap_ms;
+    bool known = operation_write_gap(o, &gap_ms);
     epoch_format_short(&o->opened, epoch);
     json_object_set_new(to, "epoch", json_string(epoch));
-    json_object_set_new(to, "write_gap_ms", known ? json_integer(o->writes_accepted_at - o->writes_refused_at) : json_null());
+    json_object_set_new(to, "write_gap_ms", known ? json_integer(gap_ms) : json_null());
     json_object_set_new(to, "lost_bytes", o->kind == OP_SWITCHOVER && o->state == OP_DONE ? json_integer(0) : json_null());
     json_object_set_new(to, "lost_seconds", o->kind == OP_SWITCHOVER && o->state == OP_DONE ? json_real(0) : json_null());
     json_object_set_new(to, "detected_at", json_null());

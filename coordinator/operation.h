@@ -37,7 +37,8 @@ struct operation {
     int64_t no_return_at;      /* the target's `asked` was first seen */
     int64_t moved_at;          /* its `opened` was first seen */
     struct epoch opened;       /* what it opened */
-    int64_t writes_refused_at, writes_accepted_at;
+    int64_t writes_refused_at, writes_accepted_at; /* by the clocks of two sites; 0: the receipt did not tell */
+    bool gap_noted;
     int64_t done_bytes, total_bytes; /* of a copy; 0 unknown */
     char request[PROOF_TEXT_MAX];   /* envelope */
     /* not journaled: moments on the clock for waiting (deadline_at, moved_at, and when it last got on), most bytes copied so far */
@@ -46,6 +47,8 @@ struct operation {
 extern const struct fields operation_table;
 
 bool operation_id_is_valid(const char *id); /* made by the command; it becomes part of a key of the journal */
+/* False: not known. Two clocks that differ by more than the gap do not measure it. */
+bool operation_write_gap(const struct operation *o, int64_t *gap_ms);
 void operation_plan_steps(struct operation *o); /* by its kind, all pending, the first running */
 bool operation_is_open(const struct operation *o);
 const char *operation_step_name(const struct operation *o); /* of the running step, "" when there is none */

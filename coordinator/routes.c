@@ -72,12 +72,22 @@ static enum http_verdict hold_poll(const struct http_query *q, struct http_reply
     return HTTP_HOLD;
 }
 
+/* Orders and other sites' reports are for the member that asks: its certificate names it. */
+static bool is_the_asker(const struct http_query *q) {
+    const char *member = http_query_get(q, "member");
+    char uri[256];
+    snprintf(uri, sizeof uri, "pgregent://%s/%s/%s", http_query_get(q, "cluster"), http_query_get(q, "site"), member ? member : "");
+    return member && str_eq(q->peer_uri, uri);
+}
+
 static enum http_verdict get_orders(const struct snapshot *s, const struct http_query *q, struct http_reply *reply) {
     const struct snapshot_cluster *cluster = find_cluster(s, q);
     const struct snapshot_site *site = cluster ? find_site(cluster, http_query_get(q, "site")) : NULL;
     const char *holds = http_query_get(q, "order"), *topology = http_query_get(q, "topology");
     if (!site)
         return fail(reply, 404, "not_found", "no such cluster or site");
+    if (!is_the_asker(q))
+        return fail(reply, 403, "not_permitted", "the certificate is not that of the member that asks");
     int64_t number = relay_number(cluster, site), seen = number_of(q, "relay");
     if (seen > number)
         seen = -1; /* a number of another life: everything is news */
@@ -125,7 +135,7 @@ static enum http_verdict get_operations(const struct snapshot *s, const struct h
     const char *id = http_query_get(q, "id"), *comma = "";
     if (!cluster)
         return fail(reply, 404, "not_found", "no such cluster");
-    if (number_of(q, "seen") >= cluster->operations_number) {
+    if (number_of(q, "seen") == cluster->operations_number) { /* a higher one is of another life: everything is news */
         reply->hold_ms = HOLD_MS;
         return HTTP_HOLD;
     }

@@ -87,12 +87,13 @@ void snapshot_free(const void *snapshot) {
 static void refresh_operations(struct cluster *cluster) {
     for (uint32_t i = 0; i < cluster->operation_count; i++) {
         struct operation *o = &cluster->operations[i];
-        if (cluster->operation_texts[i] && !operation_is_open(o))
+        if (cluster->operation_shown[i] && !operation_is_open(o))
             continue;
         JSON_AUTO *document = operation_to_json(o, clock_wall_ms());
         STRBUF text = {0};
         json_write(document, &text);
         text_set(&cluster->operation_texts[i], text_of(&text));
+        cluster->operation_shown[i] = true;
     }
     cluster->shown_number = cluster->operations_number;
 }

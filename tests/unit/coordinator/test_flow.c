@@ -20,6 +20,7 @@ static char directory[64];
 static struct topology topology; /* what the sites hold */
 static struct strbuf topology_envelope, topology_text;
 static int64_t seq;
+static bool silent_about_writes; /* receipts of openings name no time */
 static int64_t ahead_ms; /* of the sites' and the operators' clocks */
 
 /* ---- a site that does what it is ordered, one step a round ---- */
@@ -52,7 +53,7 @@ static void add_receipt(struct site_double *s, enum receipt_kind kind, const str
     if (kind == RECEIPT_STOPPED)
         r->writes_refused_at = 1000000;
     if (kind == RECEIPT_OPENED)
-        r->writes_accepted_at = 1000200;
+        r->writes_accepted_at = silent_about_writes ? 0 : 1000200;
 }
 
 static void open_epoch(struct site_double *s, const struct epoch *e) {
@@ -354,6 +355,12 @@ static int play(int death, int die, int64_t deadline_ms, struct coordinator **ou
     return 0;
 }
 
+static struct coordinator *play_on(struct coordinator *c, int rounds) {
+    for (int i = 0; i < rounds; i++)
+        c = play_round(c, 0);
+    return c;
+}
+
 /* ---- setting up ---- */
 
 static void begin_world(enum temper t) {
@@ -435,6 +442,40 @@ static void a_cluster_is_born_built_and_moved(void **state) {
     assert_int_equal(c->term, 2);
     assert_int_equal(c->clusters[0]->receipt_count, 3); /* opened, stopped, opened */
     assert_int_equal(operation(c, MOVE_OP)->writes_accepted_at, 1000200);
+    stop(c);
+}
+
+/* Two hosts' clocks differ by more than the gap, or a receipt does not tell: not known, and looked at once. */
+static void a_gap_that_was_not_measured_is_null(void **state) {
+    static const struct receipt_times { int64_t refused, accepted; } odd[] = {{1000300, 1000200}, {1000000, 0}};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct coordinator *c;
+        begin_world(OBEYS);
+        play(-1, 0, 0, &c);
+        struct operation *move = operation(c, MOVE_OP);
+        move->writes_refused_at = odd[i].refused;
+        move->writes_accepted_at = odd[i].accepted;
+        JSON_AUTO *shown = operation_to_json(move, clock_wall_ms());
+        assert_true(json_is_null(json_object_get(shown, "write_gap_ms")));
+        stop(c);
+    }
+}
+
+/* Nothing happens: no document changes, nobody who waits is woken. */
+static void a_gap_is_noted_once(void **state) {
+    (void)state;
+    struct coordinator *c;
+    begin_world(OBEYS);
+    silent_about_writes = true;
+    play(-1, 0, 0, &c);
+    silent_about_writes = false;
+    operation(c, MOVE_OP)->state = OP_RUNNING; /* waits for the old primary to stream */
+    sites[0].streaming = false;
+    c = play_on(c, 2);
+    int64_t number = c->clusters[0]->operations_number;
+    c = play_on(c, 3);
+    assert_int_equal(c->clusters[0]->operations_number, number);
     stop(c);
 }
 
@@ -565,12 +606,6 @@ static struct coordinator *play_to_the_stop(void) {
         }
     }
     fail_msg("no stop was ordered");
-    return c;
-}
-
-static struct coordinator *play_on(struct coordinator *c, int rounds) {
-    for (int i = 0; i < rounds; i++)
-        c = play_round(c, 0);
     return c;
 }
 
@@ -803,6 +838,8 @@ int main(void) {
         cmocka_unit_test(an_abort_by_hand_gives_the_receipt_back),
         cmocka_unit_test(a_coordinator_whose_clock_was_set_back_is_obeyed),
         cmocka_unit_test(only_what_is_newer_replaces_what_a_site_said),
+        cmocka_unit_test(a_gap_that_was_not_measured_is_null),
+        cmocka_unit_test(a_gap_is_noted_once),
         cmocka_unit_test(a_restart_after_the_deadline_hears_before_it_concludes),
         cmocka_unit_test(a_stop_that_nobody_answered_for_is_not_forgotten),
         cmocka_unit_test(a_closed_move_whose_stop_is_held_is_reopened),

@@ -2,10 +2,12 @@
  * topology; held otherwise. The snapshot is made from a coordinator in memory. */
 #include "coordinator/snapshot.h"
 #include "rt/clock.h"
+#include "rt/file.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 static struct coordinator *c;
@@ -13,6 +15,14 @@ static struct cluster *cluster;
 static struct http_client *client;
 
 static struct text *text(const char *s) { return text_new(s, strlen(s)); }
+
+/* Plain HTTP here; who asks is what the certificate would say. */
+static const char *peer = "pgregent://orders/ams/ams-1";
+static enum http_verdict route(void *context, const void *snapshot, const struct http_query *q, struct http_reply *reply) {
+    struct http_query asked = *q;
+    asked.peer_uri = peer;
+    return coordinator_api(context, snapshot, &asked, reply);
+}
 
 /* One cluster of two sites: ams has an order to come, fra has reported. */
 static int make_coordinator(void **state) {
@@ -28,7 +38,7 @@ static int make_coordinator(void **state) {
     cluster->site_count = 2;
     str_copy(cluster->sites[0].name, NAME_MAX_BYTES, "ams");
     str_copy(cluster->sites[1].name, NAME_MAX_BYTES, "fra");
-    struct http_server_options options = {.listeners = {{.address = "127.0.0.1:0", .route = coordinator_api}}, .listener_count = 1, .snapshot_free = snapshot_free};
+    struct http_server_options options = {.listeners = {{.address = "127.0.0.1:0", .route = route}}, .listener_count = 1, .snapshot_free = snapshot_free};
     if (!http_server_start(&options, &c->http, &err) || !http_client_new(NULL, &client, &err))
         fail_msg("%s", err.text);
     return 0;
@@ -190,6 +200,54 @@ static void whoever_is_unknown_is_told_so(void **state) {
     }
 }
 
+static void orders_are_given_to_the_member_that_the_certificate_names(void **state) {
+    static const char *const others[] = {"pgregent://orders/fra/fra-1", "pgregent://orders/ams/ams-2", "pgregent://other/ams/ams-1", "pgregent://orders/operator/alice", ""};
+    (void)state;
+    add_order(0, "aaa");
+    publish();
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        struct reply r;
+        peer = others[i];
+        ask_from(&r, "GET", POLL "&order=none&relay=0");
+        wait_for(&r);
+        assert_int_equal(r.status, 403);
+        assert_null(strstr(r.body, "order\":1"));
+    }
+    peer = "pgregent://orders/ams/ams-1";
+}
+
+/* A command waits for the end of an operation: that it has just changed must not look like its disappearance. */
+static void an_operation_that_changed_is_shown_as_it_was_until_it_is_written_anew(void **state) {
+    struct reply r;
+    (void)state;
+    bool fresh;
+    struct err err = {0};
+    char directory[64];
+    snprintf(directory, sizeof directory, "/tmp/pgregent-routes-%d", (int)getpid());
+    assert_true(journal_open(directory, &c->journal, &fresh, &err));
+    struct operation *o = cluster_add_operation(cluster);
+    str_copy(o->id, sizeof o->id, "0123456789abcdef");
+    text_set(&cluster->operation_texts[0], text("{\"id\":1}"));
+    journal_operation(c, cluster, o);
+    publish();
+    ask_from(&r, "GET", "/v1/operations?cluster=orders&id=0123456789abcdef");
+    wait_for(&r);
+    assert_int_equal(r.status, 200);
+    assert_non_null(strstr(r.body, "{\"id\":1}"));
+    journal_close(c->journal);
+    assert_true(file_remove_tree(directory, &err));
+}
+
+static void a_number_of_operations_from_another_life_is_not_waited_for(void **state) {
+    struct reply r;
+    (void)state;
+    cluster->shown_number = 500;
+    publish();
+    ask_from(&r, "GET", "/v1/operations?cluster=orders&seen=501");
+    wait_for(&r);
+    assert_string_equal(r.body, "{\"operations\":[],\"number\":500}");
+}
+
 static void operations_are_held_until_their_number_moves(void **state) {
     struct reply r;
     char path[128];
@@ -228,6 +286,9 @@ int main(void) {
         STORY(a_number_of_another_life_gets_everything),
         STORY(another_topology_is_sent),
         STORY(whoever_is_unknown_is_told_so),
+        STORY(orders_are_given_to_the_member_that_the_certificate_names),
+        STORY(an_operation_that_changed_is_shown_as_it_was_until_it_is_written_anew),
+        STORY(a_number_of_operations_from_another_life_is_not_waited_for),
         STORY(operations_are_held_until_their_number_moves),
         STORY(before_the_first_look_documents_are_not_known_yet),
     };
