@@ -139,6 +139,11 @@ test test-long:
 	@$(MAKE) -s all unit tools
 	@BUILD=$(BUILD) tests/run.sh $(if $(filter %-long,$@),long,test)
 
+# Known, and not built yet: they say so and fail.
+.PHONY: sim bench
+sim bench:
+	@echo 'make $@: not built yet' >&2; exit 2
+
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/pgregent/examples
 	install -m 755 $(BINS) $(DESTDIR)$(PREFIX)/bin
