@@ -5,7 +5,7 @@ set -euo pipefail
 
 packages=(gcc make pkg-config openssl curl libc6-dev libjansson-dev libyaml-dev libsodium-dev libevent-dev libcurl4-openssl-dev
 	libssl-dev libsqlite3-dev libpq-dev)
-[ "${1:-}" != --test ] || packages+=(libcmocka-dev python3 python3-pytest python3-psycopg2)
+[ "${1:-}" != --test ] || packages+=(libcmocka-dev python3 python3-pytest python3-cryptography)
 
 installed() { dpkg-query -W -f '${db:Status-Abbrev}' "$1" 2>/dev/null | grep -q '^ii'; }
 missing=()
