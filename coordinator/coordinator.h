@@ -174,6 +174,7 @@ json_t *check_to_json(const struct cluster_view *v, const struct move_check *che
 /* problems.c, document_status.c, documents.c */
 void problems_find(struct cluster *cluster);
 const struct member_status *report_member(const struct report *r, const char *name);
+bool member_is_alive(const struct site *s, const struct member_status *m);
 const struct member_status *report_leader(const struct report *r);
 const char *site_role_text(const struct cluster *cluster, uint32_t site);
 const char *site_state_text(const struct cluster *cluster, uint32_t site);

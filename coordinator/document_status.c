@@ -72,9 +72,9 @@ static bool is_healthy(const struct cluster *cluster, uint32_t i) {
     return true;
 }
 
-static bool any_runs(const struct report *r) {
-    for (uint32_t m = 0; m < r->member_count; m++)
-        if (r->members[m].age_ms < MEMBER_ALIVE_MS && is_running(&r->members[m]))
+static bool any_runs(const struct site *s) {
+    for (uint32_t m = 0; m < s->report->member_count; m++)
+        if (member_is_alive(s, &s->report->members[m]) && is_running(&s->report->members[m]))
             return true;
     return false;
 }
@@ -87,7 +87,7 @@ const char *site_state_text(const struct cluster *cluster, uint32_t i) {
         return "bootstrapping";
     if (is_healthy(cluster, i))
         return "ok";
-    return any_runs(cluster->sites[i].report) || !v->sites[i].has_order ? "degraded" : "down";
+    return any_runs(&cluster->sites[i]) || !v->sites[i].has_order ? "degraded" : "down";
 }
 
 /* ---- members ---- */
@@ -102,9 +102,10 @@ static json_t *job_or_null(const struct member_status *m) {
     return job;
 }
 
+/* NULL also when what it said is old. */
 static const struct member_status *primary_leader(const struct cluster *cluster) {
     int primary = cluster_primary(&cluster->view);
-    return primary == NOBODY ? NULL : report_leader(cluster->sites[primary].report);
+    return primary == NOBODY || !cluster->view.sites[primary].fresh ? NULL : report_leader(cluster->sites[primary].report);
 }
 
 static int64_t lag_behind(const struct member_status *first, const struct member_status *m) {
@@ -136,13 +137,14 @@ static json_t *member_to_json(const struct cluster *cluster, const struct site *
         add_unknown_member(to, t);
         return to;
     }
-    bool alive = m->age_ms < MEMBER_ALIVE_MS;
+    bool alive = member_is_alive(s, m);
+    int64_t lag = alive ? lag_behind(primary_leader(cluster), m) : -1;
     json_object_set_new(to, "role", json_string(member_role_names[m->role]));
     json_object_set_new(to, "state", json_string(alive ? member_state_names[m->state] : "unknown"));
     json_object_set_new(to, "timeline", m->timeline ? json_integer(m->timeline) : json_null());
     json_object_set_new(to, "lsn", lsn_or_null(m->lsn));
     json_object_set_new(to, "replay_lsn", lsn_or_null(m->replay_lsn));
-    json_object_set_new(to, "lag_bytes", known_or_null(lag_behind(primary_leader(cluster), m)));
+    json_object_set_new(to, "lag_bytes", known_or_null(lag));
     json_object_set_new(to, "topology_version", m->topology_version ? json_integer(m->topology_version) : json_null());
     json_object_set_new(to, "host", json_string(t->host));
     json_object_set_new(to, "port", json_integer(t->port));
@@ -182,8 +184,9 @@ json_t *slots_to_json(const struct report *r) {
 static void add_lag(json_t *to, const struct cluster *cluster, uint32_t i) {
     const struct member_status *leader = report_leader(cluster->sites[i].report);
     bool primary = (int)i == cluster_primary(&cluster->view);
-    int64_t lag_ms = primary ? 0 : leader ? leader->replay_lag_ms : -1;
-    json_object_set_new(to, "lag_bytes", known_or_null(primary ? 0 : cluster->view.sites[i].lag_bytes));
+    bool fresh = cluster->view.sites[i].fresh;
+    int64_t lag_ms = !fresh ? -1 : primary ? 0 : leader ? leader->replay_lag_ms : -1;
+    json_object_set_new(to, "lag_bytes", known_or_null(primary && fresh ? 0 : cluster->view.sites[i].lag_bytes));
     json_object_set_new(to, "lag_seconds", lag_ms < 0 ? json_null() : json_real((double)lag_ms / 1000));
 }
 
@@ -251,7 +254,7 @@ struct text *document_status(const struct cluster *cluster) {
     JSON_AUTO *to = json_object();
     struct epoch epoch = cluster_epoch(&cluster->view);
     int primary = cluster_primary(&cluster->view);
-    const struct member_status *leader = primary_leader(cluster);
+    const struct member_status *leader = primary == NOBODY ? NULL : report_leader(cluster->sites[primary].report);
     bool fresh = primary != NOBODY && cluster->view.sites[primary].fresh;
     json_t *sites = json_array();
     json_object_set_new(to, "name", json_string(cluster->name));

@@ -19,7 +19,7 @@ static bool lag_bytes(const struct cluster *cluster, uint32_t i, double *value) 
 static bool lag_seconds(const struct cluster *cluster, uint32_t i, double *value) {
     const struct member_status *leader = report_leader(cluster->sites[i].report);
     *value = leader ? (double)leader->replay_lag_ms / 1000 : 0;
-    return leader && leader->replay_lag_ms >= 0;
+    return leader && cluster->view.sites[i].fresh && leader->replay_lag_ms >= 0;
 }
 static bool report_age(const struct cluster *cluster, uint32_t i, double *value) {
     *value = (double)(clock_boot_ms() - cluster->sites[i].arrived_boot_ms) / 1000;

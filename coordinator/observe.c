@@ -15,7 +15,10 @@ const struct member_status *report_leader(const struct report *r) { return r && 
 
 /* ---- members ---- */
 
-static bool is_alive(const struct member_status *m) { return m->age_ms < MEMBER_ALIVE_MS; }
+/* What its site's leader saw grows old together with the report that tells of it. */
+bool member_is_alive(const struct site *s, const struct member_status *m) {
+    return m->age_ms < MEMBER_ALIVE_MS && m->age_ms + clock_boot_ms() - s->arrived_boot_ms < MEMBER_ALIVE_MS;
+}
 
 /* Something will come of it by itself: it copies, starts, replays, or waits for its turn to be built. */
 static bool is_busy(const struct member_status *m) {
@@ -66,7 +69,7 @@ static void observe_member(const struct site *s, const struct topology_member *t
     str_copy(out->name, sizeof out->name, t->name);
     if (!m)
         return;
-    out->alive = is_alive(m);
+    out->alive = member_is_alive(s, m);
     out->has_data = m->has_data;
     out->leader = str_eq(s->report->leader, t->name);
     out->streaming = m->state == STATE_STREAMING;
@@ -182,9 +185,12 @@ static void observe_receipts(const struct cluster *cluster, const struct site *s
     }
 }
 
-static int64_t lag_of(const struct cluster *cluster, const struct report *r) {
+/* The difference of two positions that were both told just now. */
+static int64_t lag_of(const struct cluster *cluster, uint32_t site) {
     int primary = cluster_primary(&cluster->view);
-    const struct member_status *first = primary == NOBODY ? NULL : report_leader(cluster->sites[primary].report), *m = report_leader(r);
+    if (primary == NOBODY || !cluster->view.sites[primary].fresh || !cluster->view.sites[site].fresh)
+        return -1;
+    const struct member_status *first = report_leader(cluster->sites[primary].report), *m = report_leader(cluster->sites[site].report);
     if (!first || !m || !first->lsn || !m->lsn)
         return -1;
     return first->lsn > m->lsn ? (int64_t)(first->lsn - m->lsn) : 0;
@@ -281,7 +287,7 @@ void observe(struct cluster *cluster) {
     for (uint32_t i = 0; i < v->site_count; i++) {
         struct site_facts *s = &v->sites[i];
         const struct report *r = cluster->sites[i].report;
-        s->lag_bytes = lag_of(cluster, r);
+        s->lag_bytes = lag_of(cluster, i);
         compare_held(cluster, (int)i, s);
         for (uint32_t m = 0; m < s->member_count; m++) {
             const struct member_status *status = report_member(r, s->members[m].name);

@@ -828,6 +828,34 @@ static void a_value_that_can_never_be_written_ends_the_process(void **state) {
     stop(c);
 }
 
+static bool is_null_at(const char *document, size_t site, const char *key) {
+    struct err err = {0};
+    JSON_AUTO *status = json_parse((struct bytes){document, strlen(document)}, &err);
+    assert_non_null(status);
+    return json_is_null(json_object_get(json_array_get(json_object_get(status, "sites"), site), key));
+}
+
+/* A figure that grew old with the report that told it is not known any more. */
+static void stale_figures_are_shown_as_unknown(void **state) {
+    (void)state;
+    struct coordinator *c;
+    begin_world(OBEYS);
+    play(-1, 0, 0, &c);
+    struct cluster *cluster = c->clusters[0];
+    for (int stale = 0; stale < 2; stale++) { /* fra is the primary now */
+        struct text *status = document_status(cluster);
+        assert_int_equal(is_null_at(status->at, 0, "lag_bytes"), stale);
+        assert_int_equal(is_null_at(status->at, 1, "lag_bytes"), stale);
+        assert_int_equal(strstr(status->at, "\"state\":\"running\"") == NULL, stale);
+        text_unref(status);
+        cluster->sites[1].arrived_boot_ms -= MEMBER_ALIVE_MS;
+        observe(cluster);
+    }
+    assert_int_equal(cluster->view.sites[0].lag_bytes, -1);
+    assert_false(cluster->view.sites[1].members[0].alive);
+    stop(c);
+}
+
 int main(void) {
     log_open("test", LOG_FORMAT_KEY_VALUE, getenv("VERBOSE") ? LOG_INFO : LOG_ERROR, NULL);
     const struct CMUnitTest tests[] = {
@@ -848,6 +876,7 @@ int main(void) {
         cmocka_unit_test(what_the_checks_refuse_changes_nothing),
         cmocka_unit_test(what_the_journal_cannot_keep_is_refused),
         cmocka_unit_test(a_value_that_can_never_be_written_ends_the_process),
+        cmocka_unit_test(stale_figures_are_shown_as_unknown),
         cmocka_unit_test(a_topology_that_was_beaten_is_told_so),
     };
     return cmocka_run_group_tests(tests, make_world, end_world);
