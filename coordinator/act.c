@@ -136,7 +136,7 @@ static void finish(struct coordinator *c, struct cluster *cluster, struct operat
 static bool act_on_cluster(struct coordinator *c, struct cluster *cluster) {
     const struct cluster_plan *p = &cluster->plan;
     struct operation *o = cluster->view.op.open ? cluster_open_operation(cluster) : NULL;
-    if (o && p->rule->action != ACTION_FINISH && !cluster->view.outranked)
+    if (o && p->rule->action != ACTION_FINISH && !cluster->view.outranked && !cluster->view.behind)
         update_operation(c, cluster, o);
     switch ((enum action)p->rule->action) {
     case ACTION_WAIT:

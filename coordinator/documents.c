@@ -140,8 +140,9 @@ static bool is_open(const struct cluster *cluster) {
 static void add_standing_refusals(const struct cluster *cluster, json_t *checks) {
     static const char *const names[][3] = {{"operation-open", "an operation is open", "wait for its end"},
                                            {"store-empty", "this coordinator has not heard every site yet", "start the agents of every site"},
-                                           {"outranked", "the sites obey another coordinator", "ask that one"}};
-    bool holds[] = {is_open(cluster), !cluster->marks.complete, cluster->outranked};
+                                           {"outranked", "the sites obey another coordinator", "ask that one"},
+                                           {"topology-behind", "a site holds a newer topology than this coordinator", "put its newest store, or an empty one, in its place"}};
+    bool holds[] = {is_open(cluster), !cluster->marks.complete, cluster->outranked, cluster->view.behind};
     for (size_t i = 0; i < sizeof holds / sizeof holds[0]; i++) {
         if (!holds[i])
             continue;

@@ -270,6 +270,18 @@ static void observe_operation(const struct cluster *cluster, struct operation *o
     out->moved_ms = o->moved_at ? now_ms - o->moved_boot_ms : 0;
 }
 
+/* Operators sign topologies one after the other, and each goes through this coordinator first (3.9). */
+static bool is_behind(const struct cluster *cluster) {
+    const struct topology *ours = cluster->topology;
+    for (uint32_t i = 0; i < cluster->site_count; i++) {
+        const struct report *r = cluster->sites[i].report;
+        bool same = r && r->topology_version == ours->topology_version;
+        if (r && (r->topology_version > ours->topology_version || (same && !str_eq(r->topology_hash, ours->hash))))
+            return true;
+    }
+    return false;
+}
+
 /* First what each site says by itself, then what only follows from all of them. */
 void observe(struct cluster *cluster) {
     struct cluster_view *v = &cluster->view;
@@ -277,6 +289,7 @@ void observe(struct cluster *cluster) {
     int64_t now_ms = clock_boot_ms();
     memset(v, 0, sizeof *v);
     v->outranked = cluster->outranked;
+    v->behind = is_behind(cluster);
     v->young = now_ms - cluster->began_boot_ms < REPORT_FRESH_MS;
     v->store_empty = !cluster->marks.complete;
     v->epoch = cluster->marks.epoch;

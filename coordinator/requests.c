@@ -227,6 +227,8 @@ static int switchover(struct asked *a) {
         return refuse(a, "this coordinator began with an empty store and has not heard every site", "start the agents of every site");
     if (cluster->outranked)
         return refuse(a, "the sites obey another coordinator with a higher term", "ask that one");
+    if (cluster->view.behind)
+        return refuse(a, "a site holds a newer topology than this coordinator: its store was put back", "put its newest store, or an empty one, in its place");
     const struct move_check *failed = move_refusal(&cluster->view, to);
     if (failed)
         return refuse_by_checks(a, to, failed);

@@ -92,7 +92,8 @@ static enum http_verdict get_orders(const struct snapshot *s, const struct http_
     if (seen > number)
         seen = -1; /* a number of another life: everything is news */
     bool order = site->order && !str_eq(site->order_hash, holds ? holds : "");
-    bool new_topology = !str_eq(cluster->topology_hash, topology ? topology : "");
+    bool has_another = topology && !str_eq(topology, "none") && cluster->topology_behind;
+    bool new_topology = !has_another && !str_eq(cluster->topology_hash, topology ? topology : "");
     if (!order && !new_topology && seen >= number)
         return hold_poll(q, reply);
     strbuf_addf(&reply->body, "{\"orders\":[%s],\"relay\":%lld,\"relayed\":[", order ? site->order->at : "", (long long)number);

@@ -28,6 +28,7 @@ static void publish_cluster(const struct cluster *cluster, struct snapshot_clust
     str_copy(to->name, sizeof to->name, cluster->name);
     str_copy(to->topology_hash, sizeof to->topology_hash, cluster->topology->hash);
     to->topology_version = cluster->topology->topology_version;
+    to->topology_behind = cluster->view.behind;
     to->topology = text_ref(cluster->topology_envelope);
     to->status = text_ref(cluster->status);
     to->explain = text_ref(cluster->explain);

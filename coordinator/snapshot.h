@@ -19,6 +19,7 @@ struct snapshot_cluster {
     char name[NAME_MAX_BYTES];
     char topology_hash[HASH_TEXT_MAX];
     int64_t topology_version;
+    bool topology_behind; /* a site holds a newer one: ours is not handed out to members that have one */
     struct text *topology, *status, *explain, *slots, *history;
     struct snapshot_operation operations[OPERATIONS_MAX]; /* newest first */
     uint32_t operation_count;

@@ -101,6 +101,10 @@ static int64_t major_of(const struct topology *t) { return t->sites[0].members[0
 static int check_change(struct posted *p) {
     const struct topology *was = p->cluster->topology, *is = p->topology;
     const char *gone = removed(was, is);
+    observe(p->cluster);
+    if (p->cluster->view.behind)
+        return answer_error(p->answer, 409, "refused", "a site holds a newer topology than this coordinator: its store was put back",
+                            "put its newest store in place, or an empty one: the next apply then brings the topology");
     char text[256];
     if (is->topology_version != was->topology_version + 1 || !str_eq(is->previous, was->hash)) {
         snprintf(text, sizeof text, "the newest topology is version %lld, %.12s: this one is version %lld after %.12s", (long long)was->topology_version, was->hash,

@@ -28,7 +28,7 @@ const struct rule_table cluster_tables[] = {
     {"no operation", idle_rules}, {"create", create_rules}, {"bootstrap", bootstrap_rules}, {"switchover", switchover_rules}, {NULL, NULL}};
 
 static const struct cluster_rule *table_for(const struct cluster_view *v) {
-    if (!v->op.open || v->outranked) return idle_rules;
+    if (!v->op.open || v->outranked || v->behind) return idle_rules;
     switch ((enum op_kind)v->op.kind) {
     case OP_CREATE:
         return create_rules;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 static bool outranked(const struct cluster_view *v) { return v->outranked; }
+static bool behind(const struct cluster_view *v) { return v->behind; }
 static bool unheard(const struct cluster_view *v) { return v->store_empty; }
 
 static void tell_unheard(const struct cluster_view *v, char *to, size_t size) {
@@ -69,6 +70,7 @@ static bool always(const struct cluster_view *v) {
 
 const struct cluster_rule idle_rules[] = {
     WAIT(ASKS("C01", "outranked", "the sites obey another coordinator with a higher term: this one only observes"), outranked, -1, NULL),
+    WAIT(ASKS("C09", "topology-behind", "a site holds a newer topology than this coordinator, whose store was put back: it only observes until its newest store, or an empty one, is put in its place"), behind, -1, NULL),
     WAIT(SAYS("C02", "unheard", "began with an empty store: no operation before every site has reported"), unheard, -1, tell_unheard),
     WAIT(SAYS("C03", "asked", "a site is past the point of no return: it goes forward by itself"), asked, -1, tell_asked),
     WAIT(ASKS("C04", "hand-over-hangs", "the primary has handed over and nobody has taken over, and no journal says who asked for it: repeat the switchover under the operation id that the sites hold, or abort that operation"), hangs, -1, tell_hangs),

@@ -7,7 +7,7 @@ static const struct site_facts *at(const struct cluster_view *v, int i) { return
 
 static bool outranked(const struct cluster_view *v, int i) {
     (void)i;
-    return v->outranked || v->store_empty;
+    return v->outranked || v->behind || v->store_empty;
 }
 static bool unheard(const struct cluster_view *v, int i) { return !at(v, i)->fresh; }
 static bool owned(const struct cluster_view *v, int i) { return cluster_owned(v, i); }

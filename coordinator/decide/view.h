@@ -107,6 +107,7 @@ struct op_facts {
 
 struct cluster_view {
     bool outranked;        /* a site obeys another coordinator with a higher term: observe only (3.3) */
+    bool behind;           /* a site holds a newer topology than ours, or another of its version: our store was put back */
     bool young;            /* this coordinator has run for a few seconds only: that somebody is not heard means nothing yet */
     bool store_empty;      /* this coordinator began with nothing and has not heard every site yet (3.3) */
     struct epoch epoch;    /* highest opened epoch in the journal */

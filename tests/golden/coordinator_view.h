@@ -34,7 +34,7 @@ static const struct field story_op_fields[] = {
     B(struct op_facts, open), E(struct op_facts, kind, op_kind_names), E(struct op_facts, from, story_sites), E(struct op_facts, to, story_sites), P(struct op_facts, epoch),
     P(struct op_facts, next), P(struct op_facts, back), B(struct op_facts, abort), B(struct op_facts, stop_out), N(struct op_facts, left_ms), N(struct op_facts, still_ms), N(struct op_facts, moved_ms), FIELD_END};
 static const struct fields story_op_table = FIELDS("op", struct op_facts, story_op_fields);
-static const struct field story_cluster_fields[] = {B(struct cluster_view, outranked), B(struct cluster_view, young), B(struct cluster_view, store_empty), P(struct cluster_view, epoch), FIELD_END};
+static const struct field story_cluster_fields[] = {B(struct cluster_view, outranked), B(struct cluster_view, young), B(struct cluster_view, behind), B(struct cluster_view, store_empty), P(struct cluster_view, epoch), FIELD_END};
 static const struct fields story_cluster_table = FIELDS("cluster", struct cluster_view, story_cluster_fields);
 #undef B
 #undef N

@@ -87,7 +87,7 @@ static void check_order(const struct cluster_view *v, const struct order_intent 
     struct epoch highest = cluster_epoch(v);
     NEVER(o->site < 0 || o->site >= (int)v->site_count);
     NEVER(epoch_is_zero(&o->epoch));
-    NEVER(v->outranked);                                                                     /* 3.3 */
+    NEVER(v->outranked || v->behind);                                                                     /* 3.3 */
     NEVER(o->upstream == o->site);
     NEVER(o->role == SITE_PRIMARY && strcmp(o->epoch.site, s->name) != 0);                     /* 2.1 */
     NEVER(o->kind == ORDER_FOLLOW && strcmp(o->epoch.site, s->name) == 0);

@@ -190,6 +190,7 @@ static void sign_into(const struct fields *table, const void *document, const ch
         fail_msg("%s", err.text);
 }
 
+static int64_t site_topology_version = 1;
 static void fill_order(const struct site_double *s, struct report *r) {
     r->has_order = s->state.has_order;
     if (!r->has_order)
@@ -226,6 +227,8 @@ static void report(const struct site_double *s, struct coordinator *c) {
     str_copy(r.life, sizeof r.life, "1f");
     r.seq = ++seq;
     r.made_at = clock_wall_ms() + ahead_ms;
+    r.topology_version = site_topology_version;
+    str_copy(r.topology_hash, sizeof r.topology_hash, topology.hash);
     r.speaks = r.store_ok = true;
     r.vote = s->state.vote;
     r.lineage = s->lineage;
@@ -589,6 +592,23 @@ static void only_what_is_newer_replaces_what_a_site_said(void **state) {
     stop(c);
 }
 
+static void a_coordinator_with_an_old_topology_only_observes(void **state) {
+    (void)state;
+    struct coordinator *c;
+    STRBUF answer = {0};
+    begin_world(OBEYS);
+    play(-1, 0, 0, &c);
+    site_topology_version = 2;
+    c = play_round(c, 0);
+    assert_string_equal(c->clusters[0]->plan.rule->head.name, "topology-behind");
+    STRBUF request = {0};
+    make_request(VERB_SWITCHOVER, "0123456789abcdef", "ams", 0, &request);
+    assert_int_equal(operation_post(c, (struct bytes){request.at, request.len}, &answer), 409);
+    assert_non_null(strstr(answer.at, "newer topology"));
+    site_topology_version = 1;
+    stop(c);
+}
+
 /* Plays until the old primary has accepted the stop of the move, and is cut off before it says so. */
 static struct coordinator *play_to_the_stop(void) {
     struct coordinator *c = start();
@@ -868,6 +888,7 @@ int main(void) {
         cmocka_unit_test(only_what_is_newer_replaces_what_a_site_said),
         cmocka_unit_test(a_gap_that_was_not_measured_is_null),
         cmocka_unit_test(a_gap_is_noted_once),
+        cmocka_unit_test(a_coordinator_with_an_old_topology_only_observes),
         cmocka_unit_test(a_restart_after_the_deadline_hears_before_it_concludes),
         cmocka_unit_test(a_stop_that_nobody_answered_for_is_not_forgotten),
         cmocka_unit_test(a_closed_move_whose_stop_is_held_is_reopened),

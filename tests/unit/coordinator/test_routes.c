@@ -186,6 +186,20 @@ static void another_topology_is_sent(void **state) {
     assert_non_null(strstr(r.body, "\"topology\":{\"topology\":3}"));
 }
 
+/* Whoever holds a newer one would refuse it again and again. */
+static void an_older_topology_is_not_sent(void **state) {
+    struct reply r;
+    (void)state;
+    cluster->view.behind = true;
+    publish();
+    ask_from(&r, "GET", "/v1/orders?cluster=orders&site=ams&member=ams-1&topology=topo4&order=none&relay=0");
+    check_held(&r);
+    cluster->view.behind = false;
+    publish();
+    wait_for(&r);
+    assert_int_equal(r.status, 200);
+}
+
 static void whoever_is_unknown_is_told_so(void **state) {
     static const char *const paths[] = {"/v1/orders?cluster=orders&site=par&order=none&relay=0", "/v1/orders?cluster=other&site=ams", "/v1/topology?cluster=other",
                                         "/v1/status?cluster=other", "/v1/explain?cluster=other", "/v1/operations?cluster=orders&id=1", "/v1/nothing"};
@@ -285,6 +299,7 @@ int main(void) {
         STORY(only_news_of_others_and_only_what_is_new_is_relayed),
         STORY(a_number_of_another_life_gets_everything),
         STORY(another_topology_is_sent),
+        STORY(an_older_topology_is_not_sent),
         STORY(whoever_is_unknown_is_told_so),
         STORY(orders_are_given_to_the_member_that_the_certificate_names),
         STORY(an_operation_that_changed_is_shown_as_it_was_until_it_is_written_anew),
