@@ -25,6 +25,8 @@ static bool note_milestones(struct cluster *cluster, struct operation *o) {
         o->moved_at = now_ms;
         o->opened = to->opened;
     }
+    if ((asked || moved) && o->abort)
+        operation_go_on(o);
     return asked || moved;
 }
 
@@ -77,9 +79,9 @@ static void update_operation(struct coordinator *c, struct cluster *cluster, str
     const struct cluster_plan *p = &cluster->plan;
     char before[32];
     str_copy(before, sizeof before, operation_step_name(o));
+    bool reached = note_milestones(cluster, o);
     bool stepped = p->rule->step >= 0 && operation_advance(o, (enum op_step)p->rule->step, clock_wall_ms());
-    bool changed = stepped;
-    changed |= note_milestones(cluster, o);
+    bool changed = reached || stepped;
     if (changed)
         o->got_on_boot_ms = clock_boot_ms();
     changed |= note_gap(cluster, o);

@@ -132,6 +132,22 @@ bool operation_advance(struct operation *o, enum op_step step, int64_t now_ms) {
     return true;
 }
 
+void operation_go_on(struct operation *o) {
+    o->abort = false;
+    o->abort_reason[0] = '\0';
+    if (o->step_count && o->steps[o->step_count - 1].name == OP_ABORT)
+        o->step_count--;
+    for (uint32_t i = 0; i < o->step_count; i++) {
+        struct operation_step *s = &o->steps[i];
+        if (s->state == STEP_SKIPPED)
+            s->state = STEP_PENDING;
+        if (s->state == STEP_FAILED) {
+            s->state = STEP_RUNNING;
+            s->finished_at = 0;
+        }
+    }
+}
+
 void operation_finish(struct operation *o, enum op_state state, int64_t now_ms) {
     bool fine = state != OP_FAILED;
     for (uint32_t i = 0; i < o->step_count; i++)

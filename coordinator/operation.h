@@ -55,6 +55,8 @@ const char *operation_step_name(const struct operation *o); /* of the running st
 /* The given step runs now: those before it are done. An abort fails the running step and skips the rest. True if
  * anything changed. */
 bool operation_advance(struct operation *o, enum op_step step, int64_t now_wall_ms);
+/* What was to be taken back goes on after all: the target was faster. */
+void operation_go_on(struct operation *o);
 void operation_finish(struct operation *o, enum op_state state, int64_t now_wall_ms);
 /* The document of docs/api.md, without the request. */
 json_t *operation_to_json(const struct operation *o, int64_t now_wall_ms);

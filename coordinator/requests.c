@@ -240,6 +240,13 @@ static int switchover(struct asked *a) {
 
 /* ---- abort ---- */
 
+/* Its report may have come in this very turn. */
+static bool is_past_return(const struct cluster *cluster, const struct operation *o) {
+    int to = cluster_site_index(cluster, o->to);
+    const struct site_facts *s = to == NOBODY ? NULL : &cluster->view.sites[to];
+    return o->kind == OP_SWITCHOVER && s && (epoch_compare(&s->asked, &o->next) >= 0 || epoch_compare(&s->opened, &o->next) >= 0);
+}
+
 static int abort_operation(struct asked *a) {
     struct operation *o = cluster_operation(a->cluster, a->request.op);
     observe(a->cluster);
@@ -257,7 +264,7 @@ static int abort_operation(struct asked *a) {
         return refuse_with(a, "the operation is over", NULL, operation_to_json(o, clock_wall_ms()), NULL);
     if (o->kind == OP_CREATE && a->cluster->view.op.open && a->cluster->view.sites[a->cluster->view.op.to].has_order)
         return refuse_with(a, "the cluster has begun: its first order is accepted", NULL, operation_to_json(o, clock_wall_ms()), NULL);
-    if (o->no_return_at || o->moved_at)
+    if (o->no_return_at || o->moved_at || is_past_return(a->cluster, o))
         return refuse_with(a, "the point of no return is passed: only forward", NULL, operation_to_json(o, clock_wall_ms()), "wait for its end, then move back");
     o->abort = true;
     snprintf(o->abort_reason, sizeof o->abort_reason, "taken back by %s: %s", a->request.operator_name, a->request.reason);

@@ -98,6 +98,15 @@ static const char *removed(const struct topology *was, const struct topology *is
 
 static int64_t major_of(const struct topology *t) { return t->sites[0].members[0].postgresql.version; }
 
+/* A corrected file must get past what cannot finish because of the old one: a copy that fails, a birth that nobody has
+ * accepted yet. */
+static bool is_in_the_way(const struct cluster *cluster, const struct operation *open) {
+    if (!open || open->kind == OP_BOOTSTRAP)
+        return false;
+    int to = cluster_site_index(cluster, open->to);
+    return open->kind == OP_SWITCHOVER || (to != NOBODY && cluster->view.sites[to].has_order);
+}
+
 static int check_change(struct posted *p) {
     const struct topology *was = p->cluster->topology, *is = p->topology;
     const char *gone = removed(was, is);
@@ -117,7 +126,7 @@ static int check_change(struct posted *p) {
     }
     if (major_of(was) != major_of(is))
         return answer_error(p->answer, 409, "refused", "postgresql.version changes", "major upgrades are not built yet: leave it");
-    if (cluster_open_operation(p->cluster))
+    if (is_in_the_way(p->cluster, cluster_open_operation(p->cluster)))
         return answer_error(p->answer, 409, "refused", "an operation is open", "wait for its end: `pgregent operation list`");
     return 0;
 }

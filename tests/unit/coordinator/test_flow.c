@@ -609,6 +609,54 @@ static void a_coordinator_with_an_old_topology_only_observes(void **state) {
     stop(c);
 }
 
+static bool is_promoted(void) { return sites[1].state.order.kind == ORDER_PROMOTE; }
+
+static struct coordinator *play_to_the_promotion(void) {
+    struct coordinator *c = start();
+    for (int round = 0; round < ROUNDS_MAX && !is_promoted(); round++) {
+        STRBUF answer = {0};
+        struct operation *create = operation(c, CREATE_OP);
+        if (!create)
+            apply(c, CREATE_OP, &answer);
+        else if (!operation(c, MOVE_OP) && sites[1].streaming && !cluster_open_operation(c->clusters[0]))
+            ask(c, VERB_SWITCHOVER, MOVE_OP, 0, &answer);
+        c = play_round(c, 0);
+    }
+    assert_true(is_promoted());
+    return c;
+}
+
+/* The report that tells of `asked` came in just before the request, in the same turn. */
+static void no_abort_is_accepted_once_asked_was_told(void **state) {
+    (void)state;
+    begin_world(OBEYS);
+    struct coordinator *c = play_to_the_promotion();
+    STRBUF answer = {0};
+    obey(&sites[1]);
+    report(&sites[1], c);
+    assert_int_equal(ask(c, VERB_ABORT, MOVE_OP, 0, &answer), 409);
+    c = play_on(c, 6);
+    check_moved(c);
+    stop(c);
+}
+
+/* Accepted, and the target asks all the same: then the operation is what has happened, in every step that it shows. */
+static void an_abort_that_came_too_late_is_forgotten(void **state) {
+    (void)state;
+    begin_world(OBEYS);
+    struct coordinator *c = play_to_the_promotion();
+    STRBUF answer = {0};
+    assert_int_equal(ask(c, VERB_ABORT, MOVE_OP, 0, &answer), 200);
+    c = play_on(c, 6);
+    check_moved(c);
+    const struct operation *move = operation(c, MOVE_OP);
+    assert_false(move->abort);
+    assert_int_equal(move->step_count, 6);
+    for (uint32_t i = 0; i < move->step_count; i++)
+        assert_int_equal(move->steps[i].state, STEP_DONE);
+    stop(c);
+}
+
 /* Plays until the old primary has accepted the stop of the move, and is cut off before it says so. */
 static struct coordinator *play_to_the_stop(void) {
     struct coordinator *c = start();
@@ -775,6 +823,71 @@ static void what_the_checks_refuse_changes_nothing(void **state) {
     stop(c);
 }
 
+/* Version 2 of the file, with a comment at its end. */
+static int apply_next(struct coordinator *c, struct strbuf *answer) {
+    STRBUF file = {0};
+    STRBUF payload = {0};
+    STRBUF envelope = {0};
+    STRBUF request = {0};
+    STRBUF body = {0};
+    struct err err = {0};
+    strbuf_addf(&file, "%s# corrected\n", topology_text.at);
+    topology_payload("orders", 2, topology.hash, (struct bytes){file.at, file.len}, &payload);
+    assert_true(envelope_sign((struct bytes){payload.at, payload.len}, TOPOLOGY_TYPE, &keys[ALICE], 1, &envelope, &err));
+    struct request q = {.verb = VERB_APPLY, .expires_at = clock_wall_ms() + 60000, .issued_at = clock_wall_ms()};
+    str_copy(q.cluster, sizeof q.cluster, "orders");
+    str_copy(q.op, sizeof q.op, "0123456789abcdef");
+    str_copy(q.operator_name, sizeof q.operator_name, "alice");
+    sign_hash((struct bytes){payload.at, payload.len}, q.topology);
+    sign_into(&request_table, &q, REQUEST_TYPE, &keys[ALICE], &request);
+    strbuf_addf(&body, "{\"envelope\":%s,\"request\":%s}", envelope.at, request.at);
+    return topology_post(c, (struct bytes){body.at, body.len}, answer);
+}
+
+/* A birth that nobody accepts and a copy that never ends do not bar the corrected file; a birth under way and a move do. */
+static void a_corrected_topology_gets_past_what_cannot_finish(void **state) {
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        STRBUF answer = {0};
+        begin_world(NEVER_ASKS);
+        struct coordinator *c = start();
+        assert_int_equal(apply(c, CREATE_OP, &answer), 200);
+        sites[0].silent = i == 0;
+        if (i == 1) {
+            c = play_round(c, 0);
+            report(&sites[0], c); /* accepted, not begun */
+        }
+        for (int round = 0; i >= 2 && round < ROUNDS_MAX && !sites[1].streaming; round++)
+            c = play_round(c, 0);
+        struct operation *open = cluster_open_operation(c->clusters[0]);
+        if (i == 3) {
+            c = play_on(c, 3);
+            assert_int_equal(ask(c, VERB_SWITCHOVER, MOVE_OP, 0, &answer), 200);
+        }
+        assert_true(i > 1 || open->kind == OP_CREATE);
+        assert_true(i != 2 || open->kind == OP_BOOTSTRAP);
+        strbuf_reset(&answer);
+        assert_int_equal(apply_next(c, &answer), i == 0 || i == 2 ? 200 : 409);
+        stop(c);
+    }
+}
+
+/* Before its first order was accepted a creation is simply taken back. */
+static void a_creation_that_cannot_begin_is_taken_back(void **state) {
+    (void)state;
+    STRBUF answer = {0};
+    begin_world(OBEYS);
+    sites[1].silent = true; /* not everybody can be asked */
+    struct coordinator *c = start();
+    assert_int_equal(apply(c, CREATE_OP, &answer), 200);
+    c = play_on(c, 3);
+    strbuf_reset(&answer);
+    assert_int_equal(ask(c, VERB_ABORT, CREATE_OP, 0, &answer), 200);
+    c = play_on(c, 1);
+    assert_int_equal(operation(c, CREATE_OP)->state, OP_ABORTED);
+    stop(c);
+}
+
 static void a_topology_that_was_beaten_is_told_so(void **state) {
     (void)state;
     begin_world(OBEYS);
@@ -889,6 +1002,8 @@ int main(void) {
         cmocka_unit_test(a_gap_that_was_not_measured_is_null),
         cmocka_unit_test(a_gap_is_noted_once),
         cmocka_unit_test(a_coordinator_with_an_old_topology_only_observes),
+        cmocka_unit_test(no_abort_is_accepted_once_asked_was_told),
+        cmocka_unit_test(an_abort_that_came_too_late_is_forgotten),
         cmocka_unit_test(a_restart_after_the_deadline_hears_before_it_concludes),
         cmocka_unit_test(a_stop_that_nobody_answered_for_is_not_forgotten),
         cmocka_unit_test(a_closed_move_whose_stop_is_held_is_reopened),
@@ -898,6 +1013,8 @@ int main(void) {
         cmocka_unit_test(what_the_journal_cannot_keep_is_refused),
         cmocka_unit_test(a_value_that_can_never_be_written_ends_the_process),
         cmocka_unit_test(stale_figures_are_shown_as_unknown),
+        cmocka_unit_test(a_corrected_topology_gets_past_what_cannot_finish),
+        cmocka_unit_test(a_creation_that_cannot_begin_is_taken_back),
         cmocka_unit_test(a_topology_that_was_beaten_is_told_so),
     };
     return cmocka_run_group_tests(tests, make_world, end_world);
