@@ -26,6 +26,12 @@ static bool primary_not_writable(const struct cluster_view *v, int to) {
     const struct member_facts *leader = site_leader(primary(v));
     return !leader || !leader->writable;
 }
+/* Whoever asked for that stop: until its outcome is known nothing else may begin. */
+static bool stop_hangs(const struct cluster_view *v, int to) {
+    (void)to;
+    struct epoch highest = cluster_epoch(v);
+    return site_hands_over(primary(v)) || site_has_handed_over(primary(v), &highest);
+}
 static bool target_unheard(const struct cluster_view *v, int to) { return !v->sites[to].fresh || !v->sites[to].speaks; }
 static bool target_not_standby(const struct cluster_view *v, int to) { return !v->sites[to].has_order || v->sites[to].order_role != SITE_STANDBY; }
 static bool target_not_direct(const struct cluster_view *v, int to) { return cluster_upstream(v, to) != cluster_primary(v); }
@@ -55,6 +61,7 @@ static void tell_blockers(const struct cluster_view *v, int to, char *out, size_
 const struct move_check move_checks[] = {
     {"no-primary", "no site is known to be primary", "create the cluster first: `pgregent apply --create`", no_primary, NULL},
     {"primary-unheard", "the primary's leader does not report", "see `pgregent explain`; a forced failover is not built yet", primary_unheard, tell_primary},
+    {"stop-hangs", "the primary holds a stop of another operation", "its receipt, or its end, decides: see `pgregent explain`", stop_hangs, tell_primary},
     {"primary-not-writable", "the primary does not accept writes", "see `pgregent explain`", primary_not_writable, tell_primary},
     {"target-unheard", "the target's leader does not report", "start the target's agents", target_unheard, tell_target},
     {"target-not-standby", "the target is not a standby of this cluster", "wait for its bootstrap: `pgregent status`", target_not_standby, tell_target},

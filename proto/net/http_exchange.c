@@ -93,7 +93,9 @@ void http_exchange_answer(struct http_exchange *x, int status, const char *conte
 
 void http_exchange_refuse(struct http_exchange *x, int status, const char *sentence) {
     STRBUF body = {0};
-    strbuf_addf(&body, "{\"error\": \"%s\"}\n", sentence);
+    /* the error object of docs/api.md */
+    strbuf_addf(&body, "{\"error\": {\"code\": \"%s\", \"message\": \"%s\", \"checks\": [], \"cure\": null, \"operation\": null}}\n", status >= 500 ? "busy" : "invalid",
+                sentence);
     http_exchange_answer(x, status, NULL, (struct bytes){body.at, body.len});
 }
 

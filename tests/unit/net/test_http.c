@@ -178,7 +178,8 @@ static void a_full_mailbox_says_503_and_when_to_come_back(void **state) {
     raw_send(fd, "POST /mail HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n3");
     assert_true(raw_expect(fd, "Retry-After: 1\r\n"));
     close(fd);
-    assert_int_equal(ask(client, "POST", url_of(s, "http", "/mail"), "4").status, 503);
+    assert_answer(ask(client, "POST", url_of(s, "http", "/mail"), "4"), 503,
+                  "{\"error\": {\"code\": \"busy\", \"message\": \"too many requests are waiting; try again\", \"checks\": [], \"cure\": null, \"operation\": null}}\n");
     answer_text(s, letter, 200, "one");
     await(client, &first);
     struct got again;
