@@ -88,6 +88,7 @@ static void observe_orders(const struct operation *op, const struct site *s, int
     out->order_role = r->order_role;
     out->order_epoch = r->order_epoch;
     out->order_ours = op && r->has_order && str_eq(r->order_op, op->id);
+    str_copy(out->stop_op, sizeof out->stop_op, r->has_order && r->order_kind == ORDER_STOP ? r->order_op : "");
     out->stop_dropped = str_eq(r->stop_state, "dropped");
     out->readying = s->held.present && s->held.order.target;
     out->pending = s->pending.present;

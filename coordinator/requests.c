@@ -157,10 +157,18 @@ static void journal_start(struct asked *a, struct operation *o) {
 static const struct site_facts *holder_of(const struct asked *a) {
     const struct cluster_view *v = &a->cluster->view;
     int primary = cluster_primary(v);
-    const struct report *r = primary == NOBODY ? NULL : a->cluster->sites[primary].report;
-    if (!r || !r->has_order || r->order_kind != ORDER_STOP || !str_eq(r->order_op, a->request.op))
-        return NULL;
-    return &v->sites[primary];
+    return primary != NOBODY && str_eq(v->sites[primary].stop_op, a->request.op) ? &v->sites[primary] : NULL;
+}
+
+/* The primary, when it has handed over to that site and no promotion was accepted there: then an operator's new request
+ * will do as well as the lost one, because the receipt passes to that epoch whoever carries it. Only forward: what the
+ * old primary holds is undone under its own id alone. */
+static const struct site_facts *hander_over_to(const struct asked *a, int to) {
+    const struct cluster_view *v = &a->cluster->view;
+    int primary = cluster_primary(v);
+    struct epoch highest = cluster_epoch(v);
+    bool over = primary != NOBODY && site_has_handed_over(&v->sites[primary], &highest) && str_eq(v->sites[primary].successor.site, v->sites[to].name);
+    return over && v->sites[to].order_role == SITE_STANDBY ? &v->sites[primary] : NULL;
 }
 
 /* What the sites hold says where it stands; the person's request, under the same id, says that it may go on. */
@@ -170,6 +178,8 @@ static int resume(struct asked *a, const struct site_facts *from, bool abort) {
     o->next = from->successor;
     o->back = (struct epoch){.generation = o->next.generation, .step = o->next.step + 1};
     str_copy(o->back.site, sizeof o->back.site, o->from);
+    if (!str_eq(from->stop_op, o->id))
+        o->deadline_at = 0; /* it cannot take itself back */
     if (abort) {
         o->abort = true;
         snprintf(o->abort_reason, sizeof o->abort_reason, "taken back by %s: %s", a->request.operator_name, a->request.reason);
@@ -221,6 +231,8 @@ static int switchover(struct asked *a) {
     const struct site_facts *from = holder_of(a);
     if (may_resume(from, cluster) && str_eq(from->successor.site, r->to))
         return resume(a, from, false);
+    if (cluster->marks.complete && !cluster->outranked && !cluster->view.behind && hander_over_to(a, to))
+        return resume(a, hander_over_to(a, to), false);
     if (to == primary && !site_has_handed_over(&cluster->view.sites[to], &cluster->view.sites[to].opened))
         return answer_unchanged(a);
     if (!cluster->marks.complete)
@@ -247,12 +259,26 @@ static bool is_past_return(const struct cluster *cluster, const struct operation
     return o->kind == OP_SWITCHOVER && s && (epoch_compare(&s->asked, &o->next) >= 0 || epoch_compare(&s->opened, &o->next) >= 0);
 }
 
+/* Whoever carries the same receipt forward under another id gives way to its being handed back. */
+static bool make_room(struct asked *a, const struct site_facts *from) {
+    struct operation *open = cluster_open_operation(a->cluster);
+    if (!open)
+        return true;
+    if (open->kind != OP_SWITCHOVER || epoch_compare(&open->next, &from->successor) || is_past_return(a->cluster, open))
+        return false;
+    operation_finish(open, OP_FAILED, clock_wall_ms());
+    str_copy(open->message, sizeof open->message, "the move that it carried on is taken back");
+    note(a->coordinator, a->cluster, a->request.operator_name, "operation finished", open->to, open->id, "", "", "failed: %s", open->message);
+    journal_operation(a->coordinator, a->cluster, open);
+    return true;
+}
+
 static int abort_operation(struct asked *a) {
     struct operation *o = cluster_operation(a->cluster, a->request.op);
     observe(a->cluster);
     if (!o) {
         const struct site_facts *from = holder_of(a);
-        if (may_resume(from, a->cluster) && !cluster_open_operation(a->cluster))
+        if (may_resume(from, a->cluster) && make_room(a, from))
             return resume(a, from, true);
         return answer_error(a->answer, 404, "not_found", "no such operation", "see `pgregent operation list`");
     }

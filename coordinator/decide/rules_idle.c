@@ -38,7 +38,7 @@ static void tell_hangs(const struct cluster_view *v, char *to, size_t size) {
     const struct site_facts *s = &v->sites[cluster_primary(v)];
     char next[EPOCH_TEXT_MAX];
     epoch_format(&s->successor, next);
-    snprintf(to, size, "%s has stopped in favour of %s", s->name, next);
+    snprintf(to, size, "%s has stopped in favour of %s%s%s", s->name, next, s->stop_op[0] ? ", operation " : "", s->stop_op);
 }
 
 static bool stop_hangs(const struct cluster_view *v) {
@@ -73,7 +73,7 @@ const struct cluster_rule idle_rules[] = {
     WAIT(ASKS("C09", "topology-behind", "a site holds a newer topology than this coordinator, whose store was put back: it only observes until its newest store, or an empty one, is put in its place"), behind, -1, NULL),
     WAIT(SAYS("C02", "unheard", "began with an empty store: no operation before every site has reported"), unheard, -1, tell_unheard),
     WAIT(SAYS("C03", "asked", "a site is past the point of no return: it goes forward by itself"), asked, -1, tell_asked),
-    WAIT(ASKS("C04", "hand-over-hangs", "the primary has handed over and nobody has taken over, and no journal says who asked for it: repeat the switchover under the operation id that the sites hold, or abort that operation"), hangs, -1, tell_hangs),
+    WAIT(ASKS("C04", "hand-over-hangs", "the primary has handed over and nobody has taken over, and no journal says who asked for it: `pgregent switchover` to that site finishes it, `pgregent operation abort` with that operation's id gives it back"), hangs, -1, tell_hangs),
     WAIT(SAYS("C05", "stop-hangs", "the primary holds a stop request of an operation that is not in the journal: its receipt, or its end, decides"), stop_hangs, -1, NULL),
     WAIT(SAYS("C06", "unborn", "no epoch was opened yet: waits for `apply --create`"), unborn, -1, NULL),
     {SAYS("C07", "bootstrap-due", "a site of the topology has no order yet: it is built from the primary"), .applies = bootstrap_due, .action = ACTION_START, .step = -1, .about = tell_newcomer},

@@ -66,6 +66,7 @@ struct site_facts {
     int order_kind, order_role;
     struct epoch order_epoch;
     bool order_ours;       /* it belongs to the open operation */
+    char stop_op[OP_ID_MAX]; /* it is a stop, of this operation; "": none */
     bool stop_dropped;     /* it was a stop, and the site has dropped the request */
     bool slots_fit;        /* it names the slots that this site shall hold */
     bool upstream_fits;    /* it names the present upstream, its members and its timelines */

@@ -768,6 +768,42 @@ static struct coordinator *play_losing(int loss) {
     return c;
 }
 
+/* The journal is lost after the receipt; the operator knows nothing of the old id. */
+static struct coordinator *play_to_a_lost_receipt(void) {
+    struct err err = {0};
+    STRBUF answer = {0};
+    struct coordinator *c = play_to_the_stop();
+    sites[0].silent = false;
+    obey(&sites[0]);
+    stop(c);
+    assert_true(file_remove_tree(directory, &err));
+    c = start();
+    apply(c, "2222222222222222", &answer);
+    c = play_on(c, 3);
+    assert_string_equal(c->clusters[0]->plan.rule->head.name, "hand-over-hangs");
+    assert_non_null(strstr(c->clusters[0]->plan.about, MOVE_OP));
+    return c;
+}
+
+static void a_hand_over_that_hangs_is_finished_or_undone(void **state) {
+    (void)state;
+    for (int undone = 0; undone < 3; undone++) { /* 2: after it was begun anew */
+        STRBUF answer = {0};
+        begin_world(undone ? NEVER_ASKS : OBEYS);
+        struct coordinator *c = play_to_a_lost_receipt();
+        if (undone != 1)
+            assert_int_equal(ask(c, VERB_SWITCHOVER, "9999999999999999", 0, &answer), 200);
+        strbuf_reset(&answer);
+        if (undone)
+            assert_int_equal(ask(c, VERB_ABORT, MOVE_OP, 0, &answer), 200);
+        c = play_on(c, 12);
+        assert_int_equal(sites[0].writable, undone != 0);
+        assert_int_equal(sites[1].writable, undone == 0);
+        assert_null(cluster_open_operation(c->clusters[0]));
+        stop(c);
+    }
+}
+
 static void a_lost_journal_is_relearned_from_the_sites(void **state) {
     (void)state;
     for (int loss = 0; loss < 14; loss++) {
@@ -1008,6 +1044,7 @@ int main(void) {
         cmocka_unit_test(a_stop_that_nobody_answered_for_is_not_forgotten),
         cmocka_unit_test(a_closed_move_whose_stop_is_held_is_reopened),
         cmocka_unit_test(a_lost_journal_is_relearned_from_the_sites),
+        cmocka_unit_test(a_hand_over_that_hangs_is_finished_or_undone),
         cmocka_unit_test(a_second_move_is_refused_with_the_first),
         cmocka_unit_test(what_the_checks_refuse_changes_nothing),
         cmocka_unit_test(what_the_journal_cannot_keep_is_refused),
