@@ -28,6 +28,7 @@ struct cluster *coordinator_add_cluster(struct coordinator *c, const char *name)
         return NULL;
     struct cluster *cluster = rt_alloc(sizeof *cluster);
     str_copy(cluster->name, sizeof cluster->name, name);
+    cluster->journal = c->journal;
     cluster->began_boot_ms = clock_boot_ms();
     cluster->operations_number = clock_wall_ms(); /* grows over restarts, too */
     cluster->documents_due = cluster->dirty = true;
@@ -56,9 +57,47 @@ struct operation *cluster_operation(struct cluster *cluster, const char *id) {
     return NULL;
 }
 
+static void operation_key(const struct cluster *cluster, const struct operation *o, char *to, size_t size) {
+    snprintf(to, size, "cluster/%s/operation/%013lld-%s", cluster->name, (long long)o->started_at, o->id);
+}
+
+void receipt_key(const struct cluster *cluster, const struct receipt *r, char *to, size_t size) {
+    static const char *const kinds[] = {
+#define X(symbol, name) name,
+        RECEIPT_KINDS(X)
+#undef X
+    };
+    snprintf(to, size, "cluster/%s/receipt/%013lld-%s-%s", cluster->name, (long long)r->made_at, r->site, kinds[r->kind]);
+}
+
+/* The oldest makes room, here and in the journal; the audit log keeps what happened. */
+static void forget_operation(struct cluster *cluster) {
+    char key[200];
+    operation_key(cluster, &cluster->operations[0], key, sizeof key);
+    if (cluster->journal)
+        journal_put(cluster->journal, key, NULL);
+    text_unref(cluster->operation_texts[0]);
+}
+
+static void forget_receipt(struct cluster *cluster) {
+    char key[200];
+    receipt_key(cluster, &cluster->receipts[0].receipt, key, sizeof key);
+    if (cluster->journal)
+        journal_put(cluster->journal, key, NULL);
+    text_unref(cluster->receipts[0].envelope);
+    memmove(cluster->receipts, cluster->receipts + 1, sizeof cluster->receipts - sizeof cluster->receipts[0]);
+    cluster->receipt_count--;
+}
+
+struct held_receipt *cluster_add_receipt(struct cluster *cluster) {
+    if (cluster->receipt_count == RECEIPTS_MAX)
+        forget_receipt(cluster);
+    return &cluster->receipts[cluster->receipt_count++];
+}
+
 struct operation *cluster_add_operation(struct cluster *cluster) {
     if (cluster->operation_count == OPERATIONS_MAX) {
-        text_unref(cluster->operation_texts[0]);
+        forget_operation(cluster);
         memmove(cluster->operations, cluster->operations + 1, sizeof cluster->operations - sizeof cluster->operations[0]);
         memmove(cluster->operation_texts, cluster->operation_texts + 1, sizeof cluster->operation_texts - sizeof cluster->operation_texts[0]);
         memmove(cluster->operation_shown, cluster->operation_shown + 1, sizeof cluster->operation_shown - sizeof cluster->operation_shown[0]);
@@ -122,7 +161,7 @@ void cluster_adopt_topology(struct cluster *cluster, struct topology *t, struct 
 void journal_operation(struct coordinator *c, struct cluster *cluster, struct operation *o) {
     char key[160];
     STRBUF text = {0};
-    snprintf(key, sizeof key, "cluster/%s/operation/%013lld-%s", cluster->name, (long long)o->started_at, o->id);
+    operation_key(cluster, o, key, sizeof key);
     field_to_text(&operation_table, o, &text);
     journal_put(c->journal, key, text.at);
     cluster->operations_number++;
@@ -221,19 +260,14 @@ static void load_receipt(void *context, const char *key, const char *value) {
     struct cluster *cluster = l->cluster;
     ENVELOPE e = {0};
     struct err err = {0};
-    if (cluster->receipt_count == RECEIPTS_MAX) {
-        text_unref(cluster->receipts[0].envelope);
-        memmove(cluster->receipts, cluster->receipts + 1, sizeof cluster->receipts - sizeof cluster->receipts[0]);
-        cluster->receipt_count--;
-    }
-    struct held_receipt *to = &cluster->receipts[cluster->receipt_count];
+    struct held_receipt *to = cluster_add_receipt(cluster);
     if (!envelope_open(bytes_of(value), RECEIPT_TYPE, &e, &err) ||
         !field_from_json(&receipt_table, key, (struct bytes){e.payload.at, e.payload.len}, &to->receipt, &err)) {
+        cluster->receipt_count--;
         log_warning("a receipt in the journal cannot be read", F_STR("key", key), F_STR("error", err.text));
         return;
     }
     to->envelope = text_new(value, strlen(value));
-    cluster->receipt_count++;
 }
 
 static void load_operation(void *context, const char *key, const char *value) {

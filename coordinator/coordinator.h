@@ -75,6 +75,7 @@ struct marks {
 
 struct cluster {
     char name[NAME_MAX_BYTES];
+    struct journal *journal;      /* the coordinator's; what is forgotten here is removed there */
     struct topology *topology;
     struct text *topology_envelope;
     struct marks marks;
@@ -143,6 +144,8 @@ int cluster_site_index(const struct cluster *cluster, const char *site);
 struct operation *cluster_open_operation(struct cluster *cluster);
 struct operation *cluster_operation(struct cluster *cluster, const char *id);
 struct operation *cluster_add_operation(struct cluster *cluster);
+struct held_receipt *cluster_add_receipt(struct cluster *cluster);
+void receipt_key(const struct cluster *cluster, const struct receipt *r, char *to, size_t size);
 const struct held_receipt *cluster_receipt(const struct cluster *cluster, enum receipt_kind kind, const struct epoch *epoch);
 void journal_operation(struct coordinator *c, struct cluster *cluster, struct operation *o);
 void journal_marks(struct coordinator *c, struct cluster *cluster);

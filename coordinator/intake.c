@@ -53,14 +53,10 @@ static void keep_receipt(struct coordinator *c, struct cluster *cluster, const s
 #undef X
     };
     char key[200], epoch[EPOCH_TEXT_MAX], actor[80];
-    if (cluster->receipt_count == RECEIPTS_MAX) {
-        text_unref(cluster->receipts[0].envelope);
-        memmove(cluster->receipts, cluster->receipts + 1, sizeof cluster->receipts - sizeof cluster->receipts[0]);
-        cluster->receipt_count--;
-    }
-    cluster->receipts[cluster->receipt_count].receipt = *r;
-    cluster->receipts[cluster->receipt_count++].envelope = text_new(envelope, strlen(envelope));
-    snprintf(key, sizeof key, "cluster/%s/receipt/%013lld-%s-%s", cluster->name, (long long)r->made_at, r->site, kinds[r->kind]);
+    struct held_receipt *to = cluster_add_receipt(cluster);
+    to->receipt = *r;
+    to->envelope = text_new(envelope, strlen(envelope));
+    receipt_key(cluster, r, key, sizeof key);
     journal_put(c->journal, key, envelope);
     epoch_format(&r->epoch, epoch);
     snprintf(actor, sizeof actor, "%s/%s", r->site, r->member);

@@ -92,27 +92,29 @@ static void on_loaded(void *context, const struct store_answer *answer) {
     struct loading *l = context;
     l->ok = answer->outcome == STORE_DONE;
     l->err = answer->err;
-    l->count = answer->count;
+    l->count += answer->count;
     for (size_t i = 0; l->ok && i < answer->count; i++) {
-        if (str_starts(answer->entries[i].key, AUDIT_PREFIX))
-            continue;
         struct journal_key *k = add(l->journal, answer->entries[i].key);
         k->stored = copy(answer->entries[i].value);
         k->wanted = copy(answer->entries[i].value);
     }
 }
 
+/* The audit records are many, and read only to be verified. */
+static const char *const kept[] = {"audit-head", "cluster/", "term"};
+
 bool journal_open(const char *directory, struct journal **out, bool *fresh, struct err *err) {
     struct journal *j = rt_alloc(sizeof *j);
     j->lock = -1;
     char lock[600];
     snprintf(lock, sizeof lock, "%s/coordinator.lock", directory);
-    struct loading l = {.journal = j};
+    struct loading l = {.journal = j, .ok = true};
     if (!file_mkdirs(directory, 0700, err) || !file_lock(lock, &j->lock, err) || !store_open_embedded(directory, &j->store, NULL, err)) {
         journal_close(j);
         return false;
     }
-    store_read(j->store, "", clock_boot_ms() + COMMIT_DEADLINE_MS, on_loaded, &l);
+    for (size_t i = 0; l.ok && i < sizeof kept / sizeof kept[0]; i++)
+        store_read(j->store, kept[i], clock_boot_ms() + COMMIT_DEADLINE_MS, on_loaded, &l);
     if (!l.ok) {
         err_set(err, l.err.code, "read the journal: %s", l.err.text);
         journal_close(j);

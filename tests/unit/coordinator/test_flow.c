@@ -1025,6 +1025,36 @@ static void stale_figures_are_shown_as_unknown(void **state) {
     stop(c);
 }
 
+static void count_key(void *context, const char *key, const char *value) {
+    (void)key;
+    (void)value;
+    ++*(int *)context;
+}
+
+/* Years of operations do not fill the journal. */
+static void the_oldest_makes_room_in_the_journal_too(void **state) {
+    (void)state;
+    struct coordinator *c;
+    begin_world(OBEYS);
+    play(-1, 0, 0, &c);
+    struct cluster *cluster = c->clusters[0];
+    for (int i = 0; i < OPERATIONS_MAX + 5; i++) {
+        struct operation *o = cluster_add_operation(cluster);
+        snprintf(o->id, sizeof o->id, "%08x", i);
+        o->state = OP_DONE;
+        o->started_at = 2000000000000 + i;
+        journal_operation(c, cluster, o);
+        assert_true(coordinator_commit(c));
+    }
+    int kept = 0;
+    journal_each(c->journal, "cluster/orders/operation/", count_key, &kept);
+    assert_int_equal(kept, OPERATIONS_MAX);
+    stop(c);
+    c = start();
+    assert_int_equal(c->clusters[0]->operation_count, OPERATIONS_MAX);
+    stop(c);
+}
+
 int main(void) {
     log_open("test", LOG_FORMAT_KEY_VALUE, getenv("VERBOSE") ? LOG_INFO : LOG_ERROR, NULL);
     const struct CMUnitTest tests[] = {
@@ -1052,6 +1082,7 @@ int main(void) {
         cmocka_unit_test(stale_figures_are_shown_as_unknown),
         cmocka_unit_test(a_corrected_topology_gets_past_what_cannot_finish),
         cmocka_unit_test(a_creation_that_cannot_begin_is_taken_back),
+        cmocka_unit_test(the_oldest_makes_room_in_the_journal_too),
         cmocka_unit_test(a_topology_that_was_beaten_is_told_so),
     };
     return cmocka_run_group_tests(tests, make_world, end_world);

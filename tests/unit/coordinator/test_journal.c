@@ -65,7 +65,7 @@ static void more_changes_than_one_swap_holds_are_all_written(void **state) {
     char key[64];
     (void)state;
     for (int i = 0; i < 50; i++) {
-        snprintf(key, sizeof key, "many/%02d", i);
+        snprintf(key, sizeof key, "cluster/many/%02d", i);
         journal_put(j, key, "x");
     }
     assert_true(journal_is_dirty(j));
@@ -74,12 +74,12 @@ static void more_changes_than_one_swap_holds_are_all_written(void **state) {
     journal_close(j);
     j = open_journal(&fresh);
     for (int i = 0; i < 50; i++) {
-        snprintf(key, sizeof key, "many/%02d", i);
+        snprintf(key, sizeof key, "cluster/many/%02d", i);
         assert_string_equal(journal_get(j, key), "x");
         journal_put(j, key, NULL);
     }
     commit(j);
-    assert_null(journal_get(j, "many/07"));
+    assert_null(journal_get(j, "cluster/many/07"));
     journal_close(j);
 }
 
