@@ -245,7 +245,14 @@ class Lab:
     def apply(self, *words):
         return self.pgregent("apply", self.topology, "--yes", "--reason", "test", *words)
 
+    def wait_ready(self, to):
+        """Healthy is not enough for a move: new members get their slots a moment later."""
+        def dry_run():
+            return self.pgregent("switchover", "orders", "--to", to, "--dry-run", check=False)
+        wait_for(lambda: f"ready for a move to {to}: {dry_run().stderr}", lambda: dry_run().returncode == 0, 30)
+
     def switchover(self, to, *words, check=True):
+        self.wait_ready(to)
         return self.pgregent("switchover", "orders", "--to", to, "--yes", "--reason", "test", *words, check=check)
 
     # -- what holds --

@@ -52,6 +52,7 @@ def test_coordinator_killed_at_every_step(lab, capsys):
                 continue
             source = lab.status()["primary_site"]
             target = other(source)
+            lab.wait_ready(target)
             before = (newest_of(lab) or {}).get("id")
             lab.coordinator.end()
             lab.coordinator.start(PGREGENT_FAILPOINT=f"{point}:{nth}")
@@ -106,6 +107,7 @@ def test_leaders_killed_at_every_step(lab, who, capsys):
         target = other(source)
         leader = next(s["leader"] for s in lab.status()["sites"] if s["name"] == (target if who == "target" else source))
         before = newest_of(lab)["id"]
+        lab.wait_ready(target)
         move = start_move(lab, target)
         wait_for(f"step {step}", lambda: reached(lab, before, step), 60, 0.005)
         lab[leader].agent.kill()
@@ -133,6 +135,7 @@ def test_abort(lab):
     for delay in (0.0, 0.1, 0.2, 0.3, 0.5) if LONG else (0.1, 0.3):
         source = lab.status()["primary_site"]
         target, before = other(source), newest_of(lab)["id"]
+        lab.wait_ready(target)
         move = start_move(lab, target)
         wait_for("the operation begins", lambda: (newest_of(lab) or {}).get("id") != before, 30, 0.005)
         time.sleep(delay)

@@ -56,6 +56,7 @@ def test_half_promoted_directory(lab):
     seen = set()
     for delay in (0.0, 0.01, 0.02, 0.04, 0.08):
         target = "fra" if lab.healthy("ams") else "ams"
+        lab.wait_ready(target)
         members = lab.site(target)
         before = {m.name: len(m.agent.log()) for m in members}
         move = subprocess.Popen([*map(str, (lab.bin / "pgregent", "-c", lab.dir / "pgregent.yaml", "switchover", "orders", "--to", target, "--yes", "--reason", "test"))],

@@ -52,6 +52,7 @@ healthy() {
 	[ "$(count '"state":"streaming"' "$now")" = 3 ] && [ "$(count '"role":"primary","state":"running"' "$now")" = 1 ] &&
 		[ "$(count '"writable":true' "$now")" -ge 1 ] && [ "$(count '"operation":null' "$now")" -ge 1 ]
 }
+ready() { pgregent switchover orders --to "$1" --dry-run >/dev/null 2>&1; } # SITE: slots and all
 primary_site() { field primary_site "$(status | sed 's/"sites":.*//')"; }
 primary_member() { field primary_member "$(status | sed 's/"sites":.*//')"; }
 
@@ -116,7 +117,7 @@ show_switchover() {
 	"$tools/writer" run --conninfo "$WRITER_CONNINFO" --clients 4 --out "$dir/rows" >"$dir/writer.out" 2>&1 &
 	writer=$!
 	until_true 10 "clients write" test -s "$dir/rows"
-	sleep 1
+	until_true 30 "everything stands for a move to $to" ready "$to"
 	shown pgregent switchover orders --to "$to" --yes --reason "demo" || { kill "$writer"; fail "the switchover did not go through"; }
 	until_true 60 "everybody follows $to" healthy
 	kill -TERM "$writer"
