@@ -567,8 +567,12 @@ STORY(a_program_that_hid_in_its_own_session_is_killed_too) {
     STRBUF text = {0};
     start_primary(w);
     snprintf(pid_file, sizeof pid_file, "%s/hidden.pid", w->data);
-    ask(w, "copy (select 1) to program '(setsid sleep 1000 > /dev/null 2>&1 & echo $! > hidden.pid)'", number, sizeof number);
-    assert_true(file_read(pid_file, 32, &text, NULL));
+    ask(w, "copy (select 1) to program '(setsid sh -c \"echo \\$\\$ > hidden.pid; exec sleep 1000\" > /dev/null 2>&1 &)'", number, sizeof number);
+    for (int i = 0; i < 1000 && !text.len; i++) { /* it tells its number once it is in its session */
+        poll(NULL, 0, 10);
+        (void)file_read(pid_file, 32, &text, NULL);
+    }
+    assert_true(text.len > 0);
     pid_t hidden = (pid_t)atoi(text.at);
     assert_true(process_lives(hidden));
     stop_postmaster_only(w);
