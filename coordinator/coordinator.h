@@ -190,6 +190,7 @@ struct text *document_readiness(const struct cluster *cluster, int to);
 json_t *wall_or_null(int64_t wall_ms);
 json_t *slots_to_json(const struct report *r); /* of every member that it tells of */
 /* loop.c */
+bool coordinator_begin(struct coordinator *c, struct err *err); /* config and key stand */
 void coordinator_turn(struct coordinator *c);
 void coordinator_work(struct coordinator *c);   /* decides and acts for each cluster that has news */
 bool coordinator_commit(struct coordinator *c); /* true: what was done may be told */

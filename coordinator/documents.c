@@ -115,7 +115,7 @@ static json_t *timelines_to_json(const struct lineage *l) {
 
 struct text *document_history(const struct cluster *cluster) {
     json_t *to = document_head(cluster), *epochs = json_array();
-    static struct lineage lineage; /* loop thread only */
+    LARGE_LOCAL struct lineage lineage;
     int primary = cluster_primary(&cluster->view);
     for (uint32_t i = 0; i < cluster->receipt_count; i++)
         if (cluster->receipts[i].receipt.kind == RECEIPT_OPENED)

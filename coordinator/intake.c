@@ -66,7 +66,7 @@ static void keep_receipt(struct coordinator *c, struct cluster *cluster, const s
 }
 
 static void take_receipt(struct coordinator *c, struct cluster *cluster, struct site *s, const char *envelope) {
-    static struct receipt r; /* loop thread only; large */
+    LARGE_LOCAL struct receipt r;
     struct bytes text = {envelope, strlen(envelope)};
     struct err err = {0};
     if (is_seen(s, text))

@@ -15,6 +15,23 @@
 #define DOCUMENTS_IDLE_MS 1000
 #define ROUNDS_MAX 32       /* of deciding in one turn */
 
+/* ---- the beginning ---- */
+
+static bool open_journal(struct coordinator *c, struct err *err) {
+    bool fresh;
+    return journal_open(c->config.store.embedded, &c->journal, &fresh, err) && audit_open(&c->audit, c->journal, err) && coordinator_load(c, err);
+}
+
+bool coordinator_begin(struct coordinator *c, struct err *err) {
+    c->started_boot_ms = clock_boot_ms();
+    c->relay_number = clock_wall_ms(); /* slower than one a millisecond, so it grows over restarts */
+    if (!open_journal(c, err))
+        return false;
+    note(c, NULL, c->config.name, "coordinator started", "", "", "", "", "version %s, term %lld%s", PGREGENT_VERSION, (long long)c->term,
+         c->audit.lost ? "; the newest audit records before this one were lost" : "");
+    return true;
+}
+
 /* ---- letters ---- */
 
 static void answer_later(struct coordinator *c, struct http_letter *letter, int status, const struct strbuf *body) {

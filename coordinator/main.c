@@ -47,19 +47,10 @@ static bool start_server(struct coordinator *c, struct err *err) {
     return http_server_start(&options, &c->http, err);
 }
 
-static bool open_journal(struct coordinator *c, struct err *err) {
-    bool fresh;
-    return journal_open(c->config.store.embedded, &c->journal, &fresh, err) && audit_open(&c->audit, c->journal, err) && coordinator_load(c, err);
-}
-
 static bool open_all(struct coordinator *c, struct err *err) {
-    c->started_boot_ms = clock_boot_ms();
-    c->relay_number = clock_wall_ms(); /* slower than one a millisecond, so it grows over restarts */
-    if (!tls_check(&c->config.tls, err) || !sign_key_load(c->config.signing_key, c->key, err) || !open_journal(c, err))
+    if (!tls_check(&c->config.tls, err) || !sign_key_load(c->config.signing_key, c->key, err) || !coordinator_begin(c, err))
         return false;
     c->signal_fd = open_signals();
-    note(c, NULL, c->config.name, "coordinator started", "", "", "", "", "version %s, term %lld%s", PGREGENT_VERSION, (long long)c->term,
-         c->audit.lost ? "; the newest audit records before this one were lost" : "");
     return http_client_new(&c->config.tls, &c->client, err) && start_server(c, err);
 }
 

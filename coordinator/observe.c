@@ -139,7 +139,7 @@ static bool same_lineage_end(const struct lineage *a, const struct lineage *b) {
 
 /* What an order made now would say, against what the held one says. */
 static void compare_held(const struct cluster *cluster, int site, struct site_facts *out) {
-    static struct order wanted; /* loop thread only; large */
+    LARGE_LOCAL struct order wanted;
     const struct site *s = &cluster->sites[site];
     int upstream = cluster_upstream(&cluster->view, site);
     if (!s->held.present)

@@ -138,7 +138,7 @@ static void of_site(struct finding *f, uint32_t i) {
 }
 
 void problems_find(struct cluster *cluster) {
-    static struct finding f; /* loop thread only; large */
+    LARGE_LOCAL struct finding f;
     memset(&f, 0, sizeof f);
     f.cluster = cluster;
     f.now_ms = clock_wall_ms();

@@ -29,8 +29,8 @@ static void spec_common(const struct agent *a, struct job_spec *spec) {
 }
 
 static void start_job(struct agent *a, enum step step) {
-    static struct job_spec spec; /* loop thread only; large */
-    static struct upstream up;
+    LARGE_LOCAL struct job_spec spec;
+    LARGE_LOCAL struct upstream up;
     memset(&spec, 0, sizeof spec);
     upstream_of(a, &up);
     spec_common(a, &spec);

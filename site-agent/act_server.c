@@ -38,7 +38,7 @@ static bool make_server_dirs(const struct agent *a, struct err *err) {
 
 static void send_start(struct agent *a, bool primary, const struct pg_argv *argv) {
     struct server *s = &a->server;
-    static struct deadman_request r; /* loop thread only; large */
+    LARGE_LOCAL struct deadman_request r;
     memset(&r, 0, sizeof r);
     r.command = DEADMAN_START;
     r.primary = primary;

@@ -203,6 +203,7 @@ struct agent {
     char deadman_binary[512];
     int state_lock;
     struct agent_state state;
+    char life[20]; /* random, of this process: numbers begin anew with each */
     struct sign_key *key;
     struct topology *topology; /* NULL: none held */
     struct strbuf topology_text;
@@ -311,6 +312,10 @@ void vouching_ask(struct agent *a);      /* begin, or go on with, a round of vou
 bool topology_load(struct agent *a, struct err *err);
 bool topology_take(struct agent *a, struct bytes envelope, struct err *err);
 void topology_share(struct agent *a); /* the leader gives it to its site, the others take it from there */
+/* life.c */
+bool agent_begin(struct agent *a, struct err *err); /* config, key and uplink.http stand */
+void agent_round(struct agent *a);
+void agent_leave(struct agent *a);
 /* tick.c */
 void agent_tick(struct agent *a);
 void agent_wait(struct agent *a);

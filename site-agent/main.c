@@ -41,31 +41,6 @@ static bool find_binaries(struct agent *a, struct err *err) {
     return true;
 }
 
-static void open_sessions(struct agent *a) {
-    STRBUF base = {0};
-    char run[512];
-    snprintf(run, sizeof run, "%s/run", a->config.state_dir);
-    pg_conninfo_add(&base, "host", run);
-    char port[16];
-    snprintf(port, sizeof port, "%lld", (long long)(a->member ? a->member->port : 5432));
-    pg_conninfo_add(&base, "port", port);
-    pg_conninfo_add(&base, "dbname", "postgres");
-    pg_conninfo_add(&base, "application_name", "pgregent-agent");
-    pg_conninfo_add(&base, "gssencmode", "disable");
-    STRBUF main_info = {0};
-    STRBUF setup_info = {0};
-    strbuf_addf(&main_info, "%s user=pgregent", base.at);
-    strbuf_addf(&setup_info, "%s user=postgres", base.at);
-    a->server.facts_running = a->server.probe_running = a->server.command_running = a->server.setup_running = false;
-    pg_session_free(a->server.main);
-    pg_session_free(a->server.probe);
-    pg_session_free(a->server.setup);
-    a->server.main = pg_session_new(main_info.at, 2000);
-    a->server.probe = pg_session_new(main_info.at, 2000);
-    a->server.setup = pg_session_new(setup_info.at, 2000);
-    a->session_port = a->member ? a->member->port : 0;
-}
-
 /* Signals come by descriptor. SIGCHLD stays at its default: children are seen by pidfd. */
 static int open_signals(void) {
     sigset_t set;
@@ -97,38 +72,6 @@ static bool start_http(struct agent *a, struct err *err) {
     return http_server_start(&options, &a->http, err);
 }
 
-/* Protocol 1.6: a restarted agent goes on as holder only with its boot, its term and a dead-man whose deadline still
- * runs. The deadline that the dead-man holds is an earlier, so a safe, one. */
-#define DEADMAN_HELLO_MS 2000
-static void continue_hold(struct agent *a) {
-    int64_t until_ms = clock_boot_ms() + DEADMAN_HELLO_MS;
-    a->lease.seq_next = a->state.seq_reserved + 1;
-    while (a->store && clock_boot_ms() < until_ms && !a->server.status_known) {
-        server_step(a);
-        struct pollfd fd;
-        size_t count = a->server.deadman ? deadman_pollfd(a->server.deadman, &fd) : 0;
-        http_client_wait(a->uplink.http, &fd, count, 20);
-    }
-    int64_t deadline_ms = a->server.status.kill_boot_ms;
-    if (!a->state.term_count || !a->server.status_known || deadline_ms <= clock_boot_ms() || !a->server.status.postmaster_pid)
-        return;
-    a->lease.holding = true;
-    a->lease.term_count = a->state.term_count;
-    str_copy(a->lease.term_random, sizeof a->lease.term_random, a->state.term_random);
-    a->lease.deadline_ms = deadline_ms;
-    log_info("goes on with the hold of the agent before", F_INT("ms_left", deadline_ms - clock_boot_ms()));
-}
-
-/* The agent before may have died between the end of a job and taking its result. */
-static void take_last_job(struct agent *a) {
-    struct job_result *last = &a->job_result;
-    if (a->state.data_expected || !job_last_result(a->config.state_dir, last) || !last->ok)
-        return;
-    a->initdb_ready = last->kind == JOB_KIND_INITDB;
-    if (last->kind == JOB_KIND_COPY && !a->state.lineage.count)
-        job_keep_lineage(a, &last->lineage, true);
-}
-
 /* An expired certificate never stops PostgreSQL: the lease must be renewed although no peer talks with us any more. */
 static bool check_certificates(struct agent *a, struct err *err) {
     struct err expired = {0};
@@ -140,21 +83,14 @@ static bool check_certificates(struct agent *a, struct err *err) {
     return true;
 }
 
-static bool agent_open(struct agent *a, struct err *err) {
-    a->server.postmaster_fd = -1;
-    a->report = rt_alloc(sizeof *a->report);
+static bool open_all(struct agent *a, struct err *err) {
     a->key = rt_alloc(sizeof *a->key);
     a->signal_fd = open_signals();
     if (!find_binaries(a, err) || !check_certificates(a, err) || !sign_key_load(a->config.signing_key, a->key, err) ||
-        !state_open(a->config.state_dir, &a->state, &a->state_lock, err) || !http_client_new(&a->config.tls, &a->uplink.http, err))
+        !http_client_new(&a->config.tls, &a->uplink.http, err) || !agent_begin(a, err))
         return false;
     a->certificate_expiry_wall_ms = tls_expiry_wall_ms(&a->config.tls);
-    if (!records_load_marks(a, err) || !topology_load(a, err) || !start_http(a, err))
-        return false;
-    open_sessions(a);
-    take_last_job(a);
-    continue_hold(a);
-    return true;
+    return start_http(a, err);
 }
 
 static void reload(struct agent *a) {
@@ -165,20 +101,6 @@ static void reload(struct agent *a) {
     else
         log_info("certificates reloaded");
     a->certificate_expiry_wall_ms = tls_expiry_wall_ms(&a->config.tls);
-}
-
-/* on_exit: leave. The lease is renewed once in full; the dead-man keeps the deadline. */
-static void leave(struct agent *a) {
-    if (lease_valid(&a->lease, clock_boot_ms()) && !a->swap_pending) {
-        swap_renew(a);
-        server_set_deadline(a);
-        log_info("leaving: PostgreSQL runs on under its dead-man", F_INT("agent_must_be_back_within_ms", a->lease.deadline_ms - clock_boot_ms()));
-    }
-    if (a->job)
-        job_free(a->job);
-    if (a->server.deadman)
-        deadman_disconnect(a->server.deadman);
-    http_server_stop(a->http);
 }
 
 /* sd_notify(3) by hand: one datagram to the socket that systemd names. */
@@ -199,19 +121,17 @@ static void notify_systemd(const char *state) {
 
 static int run(struct agent *a) {
     struct err err = {0};
-    if (!agent_open(a, &err))
+    if (!open_all(a, &err))
         return fail(&err, 1);
     notify_systemd("READY=1");
     log_info("agent started", F_STR("version", PGREGENT_VERSION), F_STR("instance", a->state.instance));
     while (!a->stopping) {
-        agent_tick(a);
-        agent_wait(a);
+        agent_round(a);
         if (a->reload)
             reload(a);
-        if (a->member && a->session_port != a->member->port)
-            open_sessions(a);
     }
-    leave(a);
+    agent_leave(a);
+    http_server_stop(a->http);
     return 0;
 }
 

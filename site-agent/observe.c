@@ -58,7 +58,7 @@ static void view_candidate(struct agent *a, struct view *v, int64_t now_wall_ms)
     struct candidate *c = &a->candidate;
     if (!c->present || !a->topology)
         return;
-    static struct site_state held; /* loop thread only; large */
+    LARGE_LOCAL struct site_state held;
     records_site_state(a, &held);
     bool ahead = c->order.issued > clock_wall_ms() + CLOCK_AHEAD_MAX_MS;
     if (ahead)
@@ -231,7 +231,7 @@ static void view_server(struct agent *a, struct view *v, int64_t now_ms) {
 }
 
 static void view_upstream(struct agent *a, struct view *v, int64_t now_ms) {
-    static struct upstream up; /* loop thread only; large */
+    LARGE_LOCAL struct upstream up;
     upstream_of(a, &up);
     v->upstream = up.wanted;
     v->source = up.known && up.alive;

@@ -155,7 +155,7 @@ static void status_fill(struct agent *a, struct member_status *m) {
 
 /* What counts as a change: everything but beats and positions, which move all the time. */
 static void change_key(const struct member_status *m, char to[HASH_TEXT_MAX]) {
-    static struct member_status still; /* loop thread only; large */
+    LARGE_LOCAL struct member_status still;
     still = *m;
     still.beat = still.age_ms = still.replay_lag_ms = still.job_done_bytes = 0;
     still.lsn = still.replay_lsn = still.redo_lsn = still.flush_of_upstream = 0;
@@ -231,6 +231,8 @@ void publish(struct agent *a) {
     str_copy(before, sizeof before, a->published_key);
     if (a->member && a->records.read)
         publish_status(a, now_ms);
+    if (!a->http)
+        return; /* nobody listens */
     if (now_ms - a->snapshot_boot_ms >= SNAPSHOT_EVERY_MS || !str_eq(before, a->published_key)) {
         a->snapshot_boot_ms = now_ms;
         publish_snapshot(a, now_ms);

@@ -79,8 +79,8 @@ static void read_order(struct agent *a, struct bytes value) {
     if (r->has_order && same(&r->order_text, value))
         return;
     struct err err = {0};
-    static struct order order; /* loop thread only; large */
-    static struct proofs proofs;
+    LARGE_LOCAL struct order order;
+    LARGE_LOCAL struct proofs proofs;
     char hash[HASH_TEXT_MAX];
     const struct candidate *c = &a->candidate;
     if (c->present && same(&c->text, value)) { /* what came by poll was verified then */
@@ -119,7 +119,7 @@ static void read_record(struct agent *a, const struct fields *table, const char 
 static void read_member(struct agent *a, const char *key, struct bytes value, int64_t now_ms) {
     struct records *r = &a->records;
     struct err err = {0};
-    static struct member_status seen; /* loop thread only; large */
+    LARGE_LOCAL struct member_status seen;
     if (!field_from_json(&member_status_table, key, value, &seen, &err)) {
         complain(a, key, &err);
         return;

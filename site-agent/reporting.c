@@ -140,24 +140,13 @@ static void fill_order(const struct agent *a, struct report *r) {
     str_copy(r->stop_state, sizeof r->stop_state, k->stop_state);
 }
 
-/* Numbers begin anew with each process: this tells whose they are. */
-static const char *life(void) {
-    static char text[20];
-    unsigned char random[8];
-    if (!text[0]) {
-        clock_random(random, sizeof random);
-        str_hex(text, random, sizeof random);
-    }
-    return text;
-}
-
 void report_fill(struct agent *a, struct report *r, bool sign_receipts) {
     memset(r, 0, sizeof *r);
     str_copy(r->cluster, sizeof r->cluster, a->config.cluster);
     str_copy(r->site, sizeof r->site, a->config.site);
     str_copy(r->member, sizeof r->member, a->config.member);
     str_copy(r->instance, sizeof r->instance, a->state.instance);
-    str_copy(r->life, sizeof r->life, life());
+    str_copy(r->life, sizeof r->life, a->life);
     r->made_at = clock_wall_ms();
     if (!a->topology)
         return;
@@ -231,8 +220,8 @@ static void refuse_unauthentic(struct agent *a, const char *hash, struct err *er
 static void take_order(struct agent *a, const char *text, size_t len) {
     struct candidate *c = &a->candidate;
     struct err err = {0};
-    static struct order order; /* loop thread only; large */
-    static struct proofs proofs;
+    LARGE_LOCAL struct order order;
+    LARGE_LOCAL struct proofs proofs;
     char hash[HASH_TEXT_MAX] = "";
     str_copy(a->uplink.order_seen, sizeof a->uplink.order_seen, "unreadable");
     bool authentic = verify_order((struct bytes){text, len}, a->topology, &order, &proofs, hash, &err);
@@ -284,7 +273,7 @@ static void keep_relay(struct agent *a, const struct report *r) {
 
 static void take_relayed(struct agent *a, const char *text, size_t len) {
     struct err err = {0};
-    static struct report r; /* loop thread only; large */
+    LARGE_LOCAL struct report r;
     if (!verify_report((struct bytes){text, len}, a->topology, &r, &err)) {
         log_warning("relayed report refused", F_STR("reason", err.text));
         return;

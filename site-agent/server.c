@@ -139,7 +139,7 @@ static void on_facts(void *context, const struct pg_result *result) {
     struct server *s = &a->server;
     s->facts_running = false;
     struct err err = {0};
-    static struct pg_facts facts; /* loop thread only; large */
+    LARGE_LOCAL struct pg_facts facts;
     note_ending(s, result);
     if (!result->ok || !result->text || !pg_facts_parse(result->text, result->text_len, &facts, &err))
         return;
@@ -262,7 +262,7 @@ static void from_topology(const struct agent *a, struct pg_config_input *in) {
 
 /* Streams only from a history that the comparison has proved (4.3), or stays with what it has. */
 static void choose_upstream(struct agent *a, struct pg_config_input *in, char *target, size_t size) {
-    static struct upstream up; /* loop thread only; large */
+    LARGE_LOCAL struct upstream up;
     upstream_of(a, &up);
     bool leads = lease_valid(&a->lease, clock_boot_ms());
     bool proved = up.known && a->attachment.verdict == ATTACH_OK && str_eq(a->attachment.key, up.key);
@@ -280,7 +280,7 @@ static void choose_upstream(struct agent *a, struct pg_config_input *in, char *t
 
 /* The agent has just come back to a server that streams, and nothing tells yet from whom it should: it stays as it is. */
 static bool knows_less(struct agent *a) {
-    static struct upstream up; /* loop thread only; large */
+    LARGE_LOCAL struct upstream up;
     const struct server *s = &a->server;
     if (s->applied_known || !s->status.postmaster_pid || !str_eq(s->facts.receiver_status, "streaming"))
         return false;
@@ -291,7 +291,7 @@ static bool knows_less(struct agent *a) {
 /* True when what the server should have differs from what was written last; with `write` it is written and reloaded. */
 bool server_configure(struct agent *a, bool write) {
     struct server *s = &a->server;
-    static struct pg_config_input wish; /* loop thread only; large */
+    LARGE_LOCAL struct pg_config_input wish;
     char target[TARGET_MAX] = "";
     if (knows_less(a))
         return false;

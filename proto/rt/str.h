@@ -43,6 +43,12 @@ bool str_unhex(void *to, size_t len, const char *hex); /* exactly 2 * len digits
 void str_base64(struct strbuf *to, const void *data, size_t len);
 bool str_unbase64(struct strbuf *to, const char *text, size_t len);
 
+/* A large local of a loop thread: it has a place of its own for good, and keeps nothing between two calls. The simulator
+ * runs many daemons in one thread and gives each call its own. */
+#ifndef LARGE_LOCAL
+#define LARGE_LOCAL static
+#endif
+
 void *rt_alloc(size_t size); /* zeroed; aborts when there is no memory */
 char *rt_strdup(const char *text);
 void rt_free(void *memory);
