@@ -139,9 +139,11 @@ test test-long:
 	@$(MAKE) -s all unit tools
 	@BUILD=$(BUILD) tests/run.sh $(if $(filter %-long,$@),long,test)
 
+include tests/sim/sim.mk
+
 # Known, and not built yet: they say so and fail.
-.PHONY: sim bench
-sim bench:
+.PHONY: bench
+bench:
 	@echo 'make $@: not built yet' >&2; exit 2
 
 install: all
