@@ -18,6 +18,9 @@ void network_heal(void);
 bool network_passes(const struct host *from, const struct host *to, enum port port); /* both up, not cut */
 sim_time network_delay(const struct host *from, const struct host *to); /* one way, drawn anew each time; loss adds retransmissions */
 
+/* "10.1.0.INDEX:7400": where the coordinator or agent of that host listens; the world writes it into the topology. */
+void http_address(const struct host *h, char *to, size_t size);
+
 /* network_http.c: the HTTP client and server of production code (net/http_client.h, net/http_server.h) live on this. */
 void http_host_crashed(struct host *h);
 void http_process_ended(struct process *p); /* its requests and listeners are gone */

@@ -72,6 +72,7 @@ struct postgres {
     int64_t receiver_timeline;
     bool connected_ready;    /* configuration that was read by the running server: reload has happened */
     sim_time started;
+    bool mixed;              /* has streamed records over a history that is not theirs: other rows under the same numbers */
     int generation;          /* grows with each start and end: late events of an earlier life are void */
     /* what deeds do to it */
     sim_time slow_until, fail_start_until, hung_walsender_until;

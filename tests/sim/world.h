@@ -136,7 +136,10 @@ int64_t clients_acknowledged(void); /* commits */
 bool client_was_acknowledged(int64_t commit);
 
 /* invariants.c */
+struct wal;
 void invariants_begin(void);
+void invariants_acknowledged(const struct host *h, const struct wal *record); /* clients.c: a client got its acknowledgement */
+void invariants_excuse(const struct host *h); /* deeds.c: a person promoted it by hand, or took its data for ever */
 void invariants_check(void);      /* after each event */
 bool world_has_converged(char *lacking, size_t size); /* liveness: one primary writable, all else streams, nothing open */
 void invariants_end(void);        /* after the liveness phase: every acknowledged row is in the primary */
