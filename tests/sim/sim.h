@@ -86,7 +86,9 @@ void process_point(const char *what);
 int64_t process_points(const struct process *p); /* passed so far */
 enum strike { STRIKE_NONE, STRIKE_KILL, STRIKE_PAUSE };
 void process_strike_at(struct process *p, int64_t points_from_now, enum strike how, sim_time pause);
-/* Service manager: main runs in a loop of lives; `restart_ms` after each death the process starts again while host is up. */
+/* Hooks of the world: services start a host's processes again. */
+extern void (*host_booted)(struct host *h);
+extern void (*process_ended)(struct process *p);
 
 /* ---- the story: who did what when, for people; only kept when sim_telling ---- */
 extern bool sim_telling;

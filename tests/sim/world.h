@@ -129,6 +129,11 @@ struct coordinator *coordinator_on(const struct host *h);
 void operator_apply(bool create);
 void operator_switchover(int to_site, int64_t deadline_ms);
 void operator_abort(void);
+void operators_step(void); /* each second: who sees an operation that waits for a person takes it back, once all is healed */
+int operations_accepted(void);
+
+/* pg_files.c: where PostgreSQL of that host listens, as the topology names it */
+void member_address(const struct host *h, char *host, size_t size, int64_t *port);
 
 /* clients.c: writers that know what was acknowledged to them */
 void clients_start(void);
@@ -140,6 +145,8 @@ struct wal;
 void invariants_begin(void);
 void invariants_acknowledged(const struct host *h, const struct wal *record); /* clients.c: a client got its acknowledgement */
 void invariants_excuse(const struct host *h); /* deeds.c: a person promoted it by hand, or took its data for ever */
+void invariants_store_back(int site);         /* deeds.c: the store of that site is an older one now */
+void invariants_slots_dropped(void);          /* deeds.c: by a person: WAL may go that somebody needs */
 void invariants_check(void);      /* after each event */
 bool world_has_converged(char *lacking, size_t size); /* liveness: one primary writable, all else streams, nothing open */
 void invariants_end(void);        /* after the liveness phase: every acknowledged row is in the primary */
