@@ -56,7 +56,7 @@ static void build_hosts(const struct settings *t) {
         str_copy(s->name, sizeof s->name, site_names[site_count]);
         for (int m = 0; m < t->members; m++) {
             char name[48];
-            snprintf(name, sizeof name, "%s-%d", s->name, m + 1);
+            snprintf(name, sizeof name, "%.8s-%d", s->name, m + 1);
             s->members[m] = add_host(site_count, m, name);
         }
         share_fate(s);
@@ -65,7 +65,7 @@ static void build_hosts(const struct settings *t) {
     coordinator_hosts[0] = add_host(NOWHERE, NOWHERE, "par");
     for (int i = 0; i < site_count; i++) {
         char name[48];
-        snprintf(name, sizeof name, "client-%s", sites[i].name);
+        snprintf(name, sizeof name, "client-%.8s", sites[i].name);
         add_host(i, NOWHERE, name);
     }
     for (int i = 0; i < site_count; i++)
