@@ -10,8 +10,10 @@ SIM_PRODUCT := $(SIM_RT:%=proto/rt/%.c) $(SIM_WIRE:%=proto/wire/%.c) proto/store
                $(wildcard site-agent/decide/*.c) $(SIM_AGENT:%=site-agent/%.c) $(wildcard coordinator/decide/*.c) $(SIM_COORD:%=coordinator/%.c)
 SIM_SRC  := $(SIM_PRODUCT) $(wildcard tests/sim/*.c)
 SIM_OBJS := $(SIM_SRC:%.c=$(SIM_BUILD)/obj/%.o)
-SIM_WRAP := field_from_json field_to_text documents_refresh
-SIM_CFLAGS = -std=gnu17 -g -O2 $(WARN) -fno-strict-aliasing -fno-pie -ftrivial-auto-var-init=zero $(SIM_EXTRA) $(PQ_INC) -D_GNU_SOURCE \
+SIM_WRAP := field_from_json field_to_text documents_refresh decide coordinator_decide
+# locals begin as zero, so that nothing depends on what lay on the stack before (clang 14 wants to be asked twice)
+SIM_ZERO := $(if $(findstring clang,$(CC)),-enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang) -ftrivial-auto-var-init=zero
+SIM_CFLAGS = -std=gnu17 -g -O2 $(WARN) -fno-strict-aliasing -fno-pie $(SIM_ZERO) $(SIM_EXTRA) $(PQ_INC) -D_GNU_SOURCE \
              -DPGREGENT_VERSION='"$(VERSION)"' -DLARGE_LOCAL= -DPROOF_TEXT_MAX=256 -I. -Iproto -MMD -MP
 
 $(SIM_BUILD)/obj/%.o: %.c Makefile tests/sim/sim.mk
@@ -19,9 +21,39 @@ $(SIM_BUILD)/obj/%.o: %.c Makefile tests/sim/sim.mk
 	$(CC) $(SIM_CFLAGS) -c $< -o $@
 # The product's few direct calls of the system; only the simulator itself may make them.
 SIM_SYSTEM := exit kill open close readlink realpath
-$(SIM_PRODUCT:%.c=$(SIM_BUILD)/obj/%.o): SIM_CFLAGS += $(foreach f,$(SIM_SYSTEM),-D$(f)=simulated_$(f))
+SIM_OWN_SYSTEM := $(foreach f,$(SIM_SYSTEM),-D$(f)=simulated_$(f))
+$(SIM_PRODUCT:%.c=$(SIM_BUILD)/obj/%.o): SIM_CFLAGS += $(SIM_OWN_SYSTEM)
+sim_link = $(CC) -no-pie -o $@ $(1) $(SIM_WRAP:%=-Wl,--wrap=%) $(SIM_LINK) -ljansson -lyaml -lm
 $(SIM_BUILD)/sim: $(SIM_OBJS)
 	@mkdir -p $(@D)
-	$(CC) -no-pie -o $@ $(SIM_OBJS) $(SIM_WRAP:%=-Wl,--wrap=%) $(SIM_LINK) -ljansson -lyaml -lm
+	$(call sim_link,$(SIM_OBJS))
+
+# A mutant (mutate.py): the same program with a mistake in it. MUTANT is its directory, where the changed files lie under
+# their own names, MUTANT_OBJS are the objects that these change.
+ifneq ($(MUTANT),)
+$(MUTANT)/obj/%.o: SIM_CFLAGS := -I$(MUTANT) $(SIM_CFLAGS) $(SIM_OWN_SYSTEM)
+$(MUTANT)/obj/%.o:
+	@mkdir -p $(@D)
+	$(CC) $(SIM_CFLAGS) -c $(firstword $(wildcard $(MUTANT)/$*.c) $*.c) -o $@
+$(MUTANT)/sim: $(MUTANT_OBJS:%=$(MUTANT)/obj/%.o)
+	$(call sim_link,$(filter-out $(MUTANT_OBJS:%=$(SIM_BUILD)/obj/%.o),$(SIM_OBJS)) $^)
+endif
+
+# ---- what people type ----
+.PHONY: sim sim-coverage sim-mutants sim-stories
+SEEDS ?= 1000
+sim: $(SIM_BUILD)/sim
+	@$(SIM_BUILD)/sim $(if $(SEED),--seed $(SEED) --story,--seeds $(SEEDS) $(if $(FROM),--from $(FROM)))
+sim-stories: $(SIM_BUILD)/sim
+	@$(SIM_BUILD)/sim --stories tests/sim/stories
+sim-mutants: $(SIM_BUILD)/sim
+	@BUILD=$(BUILD) CC=$(CC) tests/sim/mutate.py $(MUTATE)
+
+# Which lines and branches of the deciding files the histories reach. In a build of its own.
+SIM_DECIDING := $(wildcard site-agent/decide/*.c coordinator/decide/*.c) proto/wire/lease.c proto/wire/order_judge.c proto/wire/order_closure.c proto/wire/vote.c
+sim-coverage:
+	@$(MAKE) -s SIM_BUILD=$(BUILD)/sim-coverage SIM_LINK=--coverage SIM_COVERED='$(SIM_DECIDING)' $(BUILD)/sim-coverage/sim
+	@tests/sim/coverage.sh $(BUILD)/sim-coverage $(SEEDS) $(SIM_DECIDING)
+$(SIM_COVERED:%.c=$(SIM_BUILD)/obj/%.o): SIM_CFLAGS += --coverage -O0
 
 -include $(wildcard $(SIM_BUILD)/obj/*/*.d $(SIM_BUILD)/obj/*/*/*.d)

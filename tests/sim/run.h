@@ -1,0 +1,31 @@
+/* Playing histories: each in a child process of its own, many of them in workers. Above the world (world.h) and below
+ * the command line (run.c); nothing here knows what a history is about. */
+#ifndef SIM_RUN_H
+#define SIM_RUN_H
+#include "tests/sim/sim_result.h"
+#include "tests/sim/world.h"
+
+/* ---- run_history.c: one ---- */
+struct manner {
+    bool telling;      /* the story goes to story_fd, or to the standard output when that is 0 */
+    int story_fd;
+    bool other_layout; /* at other addresses, with other rubbish in fresh memory: nothing may depend on these */
+};
+void history_open(void); /* once in each process that plays */
+void history_play(const struct plan *p, const struct manner *how, struct sim_result *out);
+/* Plays it three times; *out is the first, or a failure "I0 deterministic" that says where the stories part. */
+void history_play_again(const struct plan *p, struct sim_result *out);
+
+/* ---- run_campaign.c: many ---- */
+struct campaign_wish {
+    uint64_t from;
+    int64_t seeds;
+    int workers;       /* 0: as many as there are processors */
+    bool until_failure;
+    bool again;        /* each by history_play_again */
+};
+int64_t campaign_run(const struct campaign_wish *wish); /* how many have failed; figures are printed */
+
+/* ---- shrink.c ---- */
+bool shrink_plan(struct plan *p, struct sim_result *failure); /* false: it does not fail */
+#endif
