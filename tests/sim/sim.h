@@ -88,7 +88,8 @@ enum strike { STRIKE_NONE, STRIKE_KILL, STRIKE_PAUSE };
 void process_strike_at(struct process *p, int64_t points_from_now, enum strike how, sim_time pause);
 /* Hooks of the world: services start a host's processes again. */
 extern void (*host_booted)(struct host *h);
-extern void (*process_ended)(struct process *p);
+extern void (*process_ended)(struct process *p); /* killed, or its main has returned; h->agent is NULL already */
+extern void (*host_crashed)(struct host *h);     /* the dead-man's part in host_crash; h->deadman is forgotten after it */
 
 /* ---- the story: who did what when, for people; only kept when sim_telling ---- */
 extern bool sim_telling;
