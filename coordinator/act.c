@@ -174,7 +174,7 @@ static void log_rules(struct cluster *cluster) {
     }
 }
 
-bool act(struct coordinator *c, struct cluster *cluster) {
+bool cluster_act(struct coordinator *c, struct cluster *cluster) {
     log_rules(cluster);
     bool acted = act_on_cluster(c, cluster);
     if (acted)

@@ -160,7 +160,7 @@ bool intake_report(struct coordinator *c, struct bytes envelope, struct err *err
 /* relay.c */
 void relay_consider(struct coordinator *c, struct cluster *cluster, struct site *s, int64_t now_ms);
 /* observe.c */
-void observe(struct cluster *cluster);
+void cluster_observe(struct cluster *cluster);
 /* orders.c */
 void order_issue(struct coordinator *c, struct cluster *cluster, const struct order_intent *intent, const char *rule);
 void order_withdraw(struct coordinator *c, struct cluster *cluster, struct site *s);
@@ -168,7 +168,7 @@ void order_members(const struct cluster *cluster, int upstream, struct order *o)
 bool order_lineage(const struct cluster *cluster, int upstream, struct lineage *out);
 void order_slots(const struct cluster *cluster, int site, struct order *o);
 /* act.c: true if anything was done that deserves another look at once */
-bool act(struct coordinator *c, struct cluster *cluster);
+bool cluster_act(struct coordinator *c, struct cluster *cluster);
 /* topologies.c, requests.c: what the command asks; status and body of the answer */
 int topology_post(struct coordinator *c, struct bytes body, struct strbuf *answer);
 int operation_post(struct coordinator *c, struct bytes body, struct strbuf *answer);

@@ -89,9 +89,9 @@ static void send_answers(struct coordinator *c, bool committed) {
 static void work_on(struct coordinator *c, struct cluster *cluster) {
     cluster->dirty = false;
     for (int round = 0; round < ROUNDS_MAX; round++) {
-        observe(cluster);
+        cluster_observe(cluster);
         coordinator_decide(&cluster->view, &cluster->plan);
-        if (!act(c, cluster))
+        if (!cluster_act(c, cluster))
             return;
     }
     log_error("the rules do not come to rest: looked at again", F_STR("cluster", cluster->name), F_STR("rule", cluster->plan.rule->head.id));

@@ -284,7 +284,7 @@ static bool is_behind(const struct cluster *cluster) {
 }
 
 /* First what each site says by itself, then what only follows from all of them. */
-void observe(struct cluster *cluster) {
+void cluster_observe(struct cluster *cluster) {
     struct cluster_view *v = &cluster->view;
     struct operation *op = cluster_open_operation(cluster);
     int64_t now_ms = clock_boot_ms();

@@ -222,7 +222,7 @@ static int switchover(struct asked *a) {
     const struct request *r = &a->request;
     int to = cluster_site_index(cluster, r->to), primary;
     struct operation *open = cluster_open_operation(cluster);
-    observe(cluster);
+    cluster_observe(cluster);
     primary = cluster_primary(&cluster->view);
     if (to == NOBODY)
         return refuse(a, "the target is not a site of this cluster", "see `pgregent status`");
@@ -275,7 +275,7 @@ static bool make_room(struct asked *a, const struct site_facts *from) {
 
 static int abort_operation(struct asked *a) {
     struct operation *o = cluster_operation(a->cluster, a->request.op);
-    observe(a->cluster);
+    cluster_observe(a->cluster);
     if (!o) {
         const struct site_facts *from = holder_of(a);
         if (may_resume(from, a->cluster) && make_room(a, from))
@@ -317,7 +317,7 @@ static bool find_cluster(struct asked *a, struct err *err) {
 
 /* The same id again is the same operation. */
 static int answer_known(struct asked *a, struct operation *o) {
-    observe(a->cluster);
+    cluster_observe(a->cluster);
     return may_reopen(a, o) ? reopen(a, o, false) : answer_operation(a, o);
 }
 

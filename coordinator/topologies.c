@@ -110,7 +110,7 @@ static bool is_in_the_way(const struct cluster *cluster, const struct operation 
 static int check_change(struct posted *p) {
     const struct topology *was = p->cluster->topology, *is = p->topology;
     const char *gone = removed(was, is);
-    observe(p->cluster);
+    cluster_observe(p->cluster);
     if (p->cluster->view.behind)
         return answer_error(p->answer, 409, "refused", "a site holds a newer topology than this coordinator: its store was put back",
                             "put its newest store in place, or an empty one: the next apply then brings the topology");

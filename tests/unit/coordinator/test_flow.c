@@ -1018,7 +1018,7 @@ static void stale_figures_are_shown_as_unknown(void **state) {
         assert_int_equal(strstr(status->at, "\"state\":\"running\"") == NULL, stale);
         text_unref(status);
         cluster->sites[1].arrived_boot_ms -= MEMBER_ALIVE_MS;
-        observe(cluster);
+        cluster_observe(cluster);
     }
     assert_int_equal(cluster->view.sites[0].lag_bytes, -1);
     assert_false(cluster->view.sites[1].members[0].alive);
