@@ -52,7 +52,7 @@ static void setting_put(struct settings *s, const struct setting *t, int64_t val
     }
 }
 
-void plan_write(const struct plan *p, struct strbuf *to) {
+void plan_write(const struct script *p, struct strbuf *to) {
     strbuf_addf(to, "seed: %llu\n", (unsigned long long)p->seed);
     for (const struct setting *t = settings_table; t->name; t++)
         strbuf_addf(to, "%s: %lld\n", t->name, (long long)setting_get(&p->settings, t));
@@ -70,7 +70,7 @@ static int kind_named(const char *name) {
     return -1;
 }
 
-static bool read_deed(const char *line, struct plan *out) {
+static bool read_deed(const char *line, struct script *out) {
     long long seconds, millis, ms, number;
     int target, other;
     char name[32];
@@ -81,7 +81,7 @@ static bool read_deed(const char *line, struct plan *out) {
     return true;
 }
 
-static bool read_setting(const char *line, struct plan *out) {
+static bool read_setting(const char *line, struct script *out) {
     char name[32];
     long long value;
     if (sscanf(line, "%31[a-z_]: %lld", name, &value) != 2)
@@ -99,9 +99,9 @@ static bool read_setting(const char *line, struct plan *out) {
 }
 
 /* Comments (#), blank lines, and "expect:" (run.c's) are passed over. */
-bool plan_read(const char *text, struct plan *out, char *problem, size_t size) {
+bool plan_read(const char *text, struct script *out, char *problem, size_t size) {
     char line[256];
-    *out = (struct plan){0};
+    *out = (struct script){0};
     for (int number = 1; *text; number++) {
         size_t len = strcspn(text, "\n"), kept = len < sizeof line - 1 ? len : sizeof line - 1;
         memcpy(line, text, kept);

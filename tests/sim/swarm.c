@@ -139,7 +139,7 @@ static void draw_swarm(struct dice *d, bool swarm[DEED_KINDS]) {
 }
 
 /* Deeds gather around operators' requests, where decisions are made; the rest is spread out. */
-static sim_time draw_moment(struct dice *d, const struct plan *p) {
+static sim_time draw_moment(struct dice *d, const struct script *p) {
     if (p->deed_count && dice_chance(d, 600)) {
         const struct deed *near = &p->deeds[dice_between(d, 0, p->deed_count - 1)];
         sim_time at = near->at + dice_between(d, dice_chance(d, 500) ? 0 : -2000, dice_chance(d, 500) ? 1500 : 15000) * MS;
@@ -149,7 +149,7 @@ static sim_time draw_moment(struct dice *d, const struct plan *p) {
     return dice_between(d, 0, p->settings.safety_ms - 1) * MS;
 }
 
-static void sort_deeds(struct plan *p) {
+static void sort_deeds(struct script *p) {
     for (int i = 1; i < p->deed_count; i++)
         for (int k = i; k > 0 && p->deeds[k - 1].at > p->deeds[k].at; k--) {
             struct deed later = p->deeds[k - 1];
@@ -158,10 +158,10 @@ static void sort_deeds(struct plan *p) {
         }
 }
 
-void plan_draw(uint64_t seed, struct plan *out) {
+void plan_draw(uint64_t seed, struct script *out) {
     struct dice d = {.state = seed * 0x9e3779b97f4a7c15u + 0x632be59bd9b4e019u};
     bool swarm[DEED_KINDS];
-    *out = (struct plan){.seed = seed};
+    *out = (struct script){.seed = seed};
     draw_settings(&d, &out->settings);
     draw_swarm(&d, swarm);
     int most = (int)(dice_chance(&d, 500) ? dice_between(&d, 1, 6) : dice_between(&d, 4, 30));

@@ -13,7 +13,7 @@
 
 struct site_world sites[3];
 int site_count;
-const struct plan *world_plan;
+const struct script *world_plan;
 bool world_healed;
 int coordinator_count;
 struct host *coordinator_hosts[2];
@@ -130,7 +130,7 @@ static void on_host_booted(struct host *h) {
         agent_service_start(h);
 }
 
-static void build(const struct plan *p) {
+static void build(const struct script *p) {
     world_plan = p;
     world_healed = false;
     host_count = 0;
@@ -186,7 +186,7 @@ static void warm_up(void) {
         sim_fail("I25 bounded progress", "a healthy world does not become a healthy cluster: %s", lacking);
 }
 
-static void safety_phase(const struct plan *p) {
+static void safety_phase(const struct script *p) {
     sim_time begin = sim_now;
     sim_say("world", "---- the cluster is treated badly ----");
     for (int i = 0; i < p->deed_count; i++)
@@ -205,7 +205,7 @@ static void liveness_phase(void) {
     sim_say("world", "whole again after %lld s", (long long)((sim_now - healed) / SECOND));
 }
 
-void world_play(const struct plan *p) {
+void world_play(const struct script *p) {
     sim_begin(p->seed);
     build(p);
     sim_at(BIRTH_AT, on_birth, NULL, 0);

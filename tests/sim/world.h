@@ -81,20 +81,20 @@ struct settings {
     int latency_ms;    /* between sites, one way */
     int64_t safety_ms; /* length of the safety phase */
 };
-struct plan {
+struct script {
     uint64_t seed;
     struct settings settings;
     struct deed deeds[DEEDS_MAX];
     int deed_count;
 };
-void plan_draw(uint64_t seed, struct plan *out); /* swarm.c */
+void plan_draw(uint64_t seed, struct script *out); /* swarm.c */
 /* Text, one line a deed: what `--story` prints and tests/sim/stories/ holds. */
 struct strbuf;
-void plan_write(const struct plan *p, struct strbuf *to);
-bool plan_read(const char *text, struct plan *out, char *problem, size_t size);
+void plan_write(const struct script *p, struct strbuf *to);
+bool plan_read(const char *text, struct script *out, char *problem, size_t size);
 
 /* Plays it to its end. Returns if all went well; a failure ends the process by sim_fail. */
-void world_play(const struct plan *p);
+void world_play(const struct script *p);
 
 /* ---- the world, for models and invariants ---- */
 struct site_world {
@@ -105,7 +105,7 @@ struct site_world {
 };
 extern struct site_world sites[3];
 extern int site_count;
-extern const struct plan *world_plan;
+extern const struct script *world_plan;
 extern bool world_healed;  /* the liveness phase: no deed is in force any more */
 extern int coordinator_count; /* processes; the second one only by DEED kinds of several coordinators */
 extern struct host *coordinator_hosts[2];
