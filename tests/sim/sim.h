@@ -77,7 +77,9 @@ void process_kill(struct process *p);  /* SIGKILL: at once; of oneself, too (doe
 void process_pause(struct process *p); /* SIGSTOP: takes effect where it stands, also inside a call */
 void process_resume(struct process *p);
 struct process *process_self(void);    /* whose code runs now; NULL: a model's */
-struct host *host_self(void);          /* the current process's host; aborts outside of one */
+struct host *host_self(void);          /* the current process's host, or that of host_act_as; aborts without either */
+/* Production code that runs outside of a process (an HTTP route) takes h for its host. Returns who was taken before; give that back. */
+struct host *host_act_as(struct host *h);
 void process_wake(struct process *p);  /* something came for it: its process_wait ends. NULL is allowed */
 void process_wait(sim_time until);     /* the current process sleeps until then or until it is woken; a wake from before counts */
 void process_block(sim_time how_long); /* a call that takes this long and cannot be interrupted (disk) */

@@ -9,7 +9,7 @@
 #include "rt/str.h"
 #include <stdlib.h>
 
-#define FIRST_PID 1000000 /* far from those of PostgreSQL's processes, whose model numbers them itself */
+#define FIRST_PID 10000000 /* far from those of PostgreSQL's processes, whose model numbers them itself */
 
 enum waiting { RUNS, WAITS, BLOCKED }; /* BLOCKED: no wake ends it */
 struct process_core {
@@ -28,14 +28,21 @@ struct process_core {
 
 void (*process_ended)(struct process *p);
 static struct process *current;
+static struct host *acting;
 static int64_t pids, lives[HOSTS_MAX];
 
 struct process *process_self(void) { return current; }
 
+struct host *host_act_as(struct host *h) {
+    struct host *before = acting;
+    acting = h;
+    return before;
+}
+
 struct host *host_self(void) {
-    if (!current)
+    if (!current && !acting)
         abort();
-    return current->host;
+    return current ? current->host : acting;
 }
 
 struct dice *process_dice(struct process *p) { return &p->core->dice; }
