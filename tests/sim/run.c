@@ -42,7 +42,7 @@ static bool read_text(const char *path, char text[TEXT_MAX]) {
     return true;
 }
 
-static bool read_plan(const char *path, struct plan *p, char text[TEXT_MAX]) {
+static bool read_plan(const char *path, struct script *p, char text[TEXT_MAX]) {
     char problem[256];
     if (!read_text(path, text))
         return false;
@@ -52,7 +52,7 @@ static bool read_plan(const char *path, struct plan *p, char text[TEXT_MAX]) {
     return false;
 }
 
-static void print_plan(const struct plan *p) {
+static void print_plan(const struct script *p) {
     STRBUF text = {0};
     plan_write(p, &text);
     fputs(text.at, stdout);
@@ -67,7 +67,7 @@ static void print_end(const struct sim_result *r) {
         printf("fine: %lld events in %.3f s, fingerprint %016llx\n", (long long)r->events, (double)r->at / SECOND, (unsigned long long)r->fingerprint);
 }
 
-static int play_one(const struct plan *p, bool story) {
+static int play_one(const struct script *p, bool story) {
     struct sim_result r;
     history_open();
     print_plan(p);
@@ -77,19 +77,19 @@ static int play_one(const struct plan *p, bool story) {
 }
 
 static int play_seed(const struct wishes *w) {
-    struct plan p;
+    struct script p;
     plan_draw(w->seed, &p);
     return play_one(&p, w->story);
 }
 
 static int play_file(const struct wishes *w) {
     static char text[TEXT_MAX];
-    struct plan p;
+    struct script p;
     return read_plan(w->path, &p, text) ? play_one(&p, w->story) : 2;
 }
 
 static int print_seed(const struct wishes *w) {
-    struct plan p;
+    struct script p;
     plan_draw(w->seed, &p);
     print_plan(&p);
     return 0;
@@ -98,7 +98,7 @@ static int print_seed(const struct wishes *w) {
 /* The plan comes first, with what becomes of it as a comment: it can be kept as it is. */
 static int shrink(const struct wishes *w) {
     static char text[TEXT_MAX];
-    struct plan p;
+    struct script p;
     struct sim_result r;
     plan_draw(w->seed, &p);
     if (w->path && !read_plan(w->path, &p, text))
@@ -130,7 +130,7 @@ static bool is_expected(const char *text, const struct sim_result *r) {
 static bool play_story(const char *dir, const char *name) {
     static char text[TEXT_MAX];
     char path[512];
-    struct plan p;
+    struct script p;
     struct sim_result r;
     snprintf(path, sizeof path, "%s/%s", dir, name);
     bool read = read_plan(path, &p, text);

@@ -12,9 +12,9 @@ struct manner {
     bool other_layout; /* at other addresses, with other rubbish in fresh memory: nothing may depend on these */
 };
 void history_open(void); /* once in each process that plays */
-void history_play(const struct plan *p, const struct manner *how, struct sim_result *out);
+void history_play(const struct script *p, const struct manner *how, struct sim_result *out);
 /* Plays it three times; *out is the first, or a failure "I0 deterministic" that says where the stories part. */
-void history_play_again(const struct plan *p, struct sim_result *out);
+void history_play_again(const struct script *p, struct sim_result *out);
 
 /* ---- run_campaign.c: many ---- */
 struct campaign_wish {
@@ -27,5 +27,5 @@ struct campaign_wish {
 int64_t campaign_run(const struct campaign_wish *wish); /* how many have failed; figures are printed */
 
 /* ---- shrink.c ---- */
-bool shrink_plan(struct plan *p, struct sim_result *failure); /* false: it does not fail */
+bool shrink_plan(struct script *p, struct sim_result *failure); /* false: it does not fail */
 #endif

@@ -43,7 +43,7 @@ static void note_failure(struct campaign *c, uint64_t seed, const struct sim_res
 }
 
 static void play_seed(struct campaign *c, uint64_t seed) {
-    struct plan p;
+    struct script p;
     struct sim_result r;
     plan_draw(seed, &p);
     if (c->wish.again)

@@ -73,7 +73,7 @@ static void move_layout(uint64_t seed) {
         heap[0] = map[0] = 1; /* both stay for the child's life */
 }
 
-__attribute__((noreturn)) static void play(const struct plan *p, const struct manner *how) {
+__attribute__((noreturn)) static void play(const struct script *p, const struct manner *how) {
     limit();
     if (how->other_layout)
         move_layout(p->seed);
@@ -103,7 +103,7 @@ static void note_death(int status) {
     fail_with("crash", text);
 }
 
-void history_play(const struct plan *p, const struct manner *how, struct sim_result *out) {
+void history_play(const struct script *p, const struct manner *how, struct sim_result *out) {
     int status = 0;
     memset(sim_result, 0, sizeof *sim_result);
     fflush(NULL);
@@ -120,7 +120,7 @@ void history_play(const struct plan *p, const struct manner *how, struct sim_res
 
 /* ---- determinism ---- */
 
-static FILE *story_of(const struct plan *p, bool other_layout) {
+static FILE *story_of(const struct script *p, bool other_layout) {
     struct sim_result unused;
     FILE *story = tmpfile();
     if (!story) {
@@ -132,7 +132,7 @@ static FILE *story_of(const struct plan *p, bool other_layout) {
     return story;
 }
 
-static void tell_where_they_part(const struct plan *p, bool other_layout, char *to, size_t size) {
+static void tell_where_they_part(const struct script *p, bool other_layout, char *to, size_t size) {
     FILE *first = story_of(p, false), *second = story_of(p, other_layout);
     char a[512] = "", b[512] = "";
     int line = 0;
@@ -157,7 +157,7 @@ static bool is_same(const struct sim_result *a, const struct sim_result *b) {
     return a->failed == b->failed && a->fingerprint == b->fingerprint && a->events == b->events && a->at == b->at && str_eq(a->text, b->text);
 }
 
-void history_play_again(const struct plan *p, struct sim_result *out) {
+void history_play_again(const struct script *p, struct sim_result *out) {
     struct sim_result again;
     history_play(p, &(struct manner){0}, out);
     for (int other = 0; other <= 1; other++) {

@@ -1,4 +1,4 @@
-/* Which rules of the production tables have decided something. (A header of its own: the agent has a struct plan, too.) */
+/* Which rules of the production tables have decided something. */
 #ifndef SIM_RUN_RULES_H
 #define SIM_RUN_RULES_H
 void rules_open(int workers); /* before the workers are forked */

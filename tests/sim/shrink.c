@@ -8,13 +8,13 @@
 
 enum { TRIES_MAX = 1500, ROUNDS_MAX = 4 };
 struct shrinker {
-    struct plan plan;           /* the shortest so far */
+    struct script plan;         /* the shortest so far */
     struct sim_result failure;  /* how it fails */
     int tries;
 };
 
 /* Keeps the candidate if it fails in the same way. */
-static bool keep(struct shrinker *s, const struct plan *candidate) {
+static bool keep(struct shrinker *s, const struct script *candidate) {
     struct sim_result r;
     if (s->tries >= TRIES_MAX || !memcmp(candidate, &s->plan, sizeof *candidate))
         return false;
@@ -30,8 +30,8 @@ static bool keep(struct shrinker *s, const struct plan *candidate) {
 
 /* ---- deeds ---- */
 
-static struct plan without(const struct plan *p, int first, int count) {
-    struct plan shorter = *p;
+static struct script without(const struct script *p, int first, int count) {
+    struct script shorter = *p;
     memmove(shorter.deeds + first, p->deeds + first + count, (size_t)(p->deed_count - first - count) * sizeof p->deeds[0]);
     shorter.deed_count -= count;
     memset(shorter.deeds + shorter.deed_count, 0, (size_t)count * sizeof p->deeds[0]);
@@ -43,7 +43,7 @@ static void leave_out(struct shrinker *s) {
         for (int at = s->plan.deed_count - part; at >= 0; at -= part) { /* the last ones matter least */
             if (at + part > s->plan.deed_count)
                 continue;
-            struct plan shorter = without(&s->plan, at, part);
+            struct script shorter = without(&s->plan, at, part);
             keep(s, &shorter);
         }
 }
@@ -78,7 +78,7 @@ static bool move_deed(struct deed *d, int kind, const struct settings *from, con
 }
 
 static void make_smaller(struct shrinker *s, int site_number, int members) {
-    struct plan p = s->plan;
+    struct script p = s->plan;
     p.settings.sites = site_number;
     p.settings.members = members;
     p.settings.one_host &= members > 1;
@@ -93,7 +93,7 @@ static void make_smaller(struct shrinker *s, int site_number, int members) {
 
 #define TRY(change)                                                                                                    \
     do {                                                                                                               \
-        struct plan p = s->plan;                                                                                       \
+        struct script p = s->plan;                                                                                     \
         struct settings *t = &p.settings;                                                                              \
         change;                                                                                                        \
         keep(s, &p);                                                                                                   \
@@ -122,31 +122,31 @@ static int64_t rounded(int64_t value, int64_t to) { return value - value % to; }
 
 static void simplify_deed(struct shrinker *s, int i) {
     for (sim_time unit = SECOND; unit >= 10 * MS; unit /= 10) {
-        struct plan p = s->plan;
+        struct script p = s->plan;
         p.deeds[i].at = rounded(p.deeds[i].at, unit);
         bool in_order = i == 0 || p.deeds[i - 1].at <= p.deeds[i].at;
         if (in_order && keep(s, &p))
             break;
     }
     for (int64_t unit = 10000; unit >= 100; unit /= 10) {
-        struct plan p = s->plan;
+        struct script p = s->plan;
         p.deeds[i].ms = rounded(p.deeds[i].ms, unit);
         if ((p.deeds[i].ms || !s->plan.deeds[i].ms) && keep(s, &p))
             break;
     }
     for (int64_t unit = 1000; unit >= 10; unit /= 10) {
-        struct plan p = s->plan;
+        struct script p = s->plan;
         p.deeds[i].number = rounded(p.deeds[i].number, unit);
         if ((p.deeds[i].number || !s->plan.deeds[i].number) && keep(s, &p))
             break;
     }
 }
 
-bool shrink_plan(struct plan *p, struct sim_result *failure) {
+bool shrink_plan(struct script *p, struct sim_result *failure) {
     struct shrinker s = {.plan = *p};
     history_play(p, &(struct manner){0}, &s.failure);
     for (int round = 0; s.failure.failed && round < ROUNDS_MAX; round++) {
-        struct plan before = s.plan;
+        struct script before = s.plan;
         leave_out(&s);
         simplify_world(&s);
         for (int i = 0; i < s.plan.deed_count; i++)
