@@ -38,8 +38,10 @@ enum slot_kind {
 };
 extern const char *const slot_kind_names[];
 
-#define MEMBERS_MAX 16 /* of a site */
+#ifndef MEMBERS_MAX
+#define MEMBERS_MAX 16 /* of a site; the simulator's clusters are small */
 #define SITES_MAX 16
+#endif
 #define ORDER_SLOTS_MAX 32
 #define PROOFS_MAX 8
 #ifndef PROOF_TEXT_MAX
