@@ -18,17 +18,27 @@ struct wal {
     int64_t commit;       /* WAL_COMMIT: the client's number */
     int64_t made_us;      /* content: the writer's wall clock */
     uint32_t depth, crc;  /* crc: of all content up to here, so different histories have different ones */
+    uint32_t own;         /* of this record's bytes alone: what a comparison of one record sees. Nothing in it tells what came
+                           * before but the position; checkpoints know whole seconds, other records no time at all */
     lsn_t redo;           /* checkpoints */
+    const struct wal *jump;       /* an ancestor further back, for walks in few steps */
+    const struct wal *first;      /* the first record of this timeline in this history: END_OF_RECOVERY, or the beginning */
+    const struct wal *checkpoint; /* the newest checkpoint up to here, this one included; NULL: none */
 };
 bool wal_holds(const struct wal *tip, const struct wal *record); /* the record is in tip's history (or is tip) */
 const struct wal *wal_at_end(const struct wal *tip, lsn_t end);  /* the record that ends there; NULL: none */
 const struct wal *wal_common(const struct wal *a, const struct wal *b);
 bool wal_has_commit(const struct wal *tip, int64_t commit);
+const struct wal *wal_of_commit(int64_t commit);            /* NULL: no record was ever written for it */
+/* By numbers alone, as PostgreSQL judges: where `timeline` ends in tip's history (UINT64_MAX: it is the newest; 0: it is not in it). */
+lsn_t wal_timeline_end(const struct wal *tip, int64_t timeline);
+int64_t wal_timeline_at(const struct wal *tip, lsn_t at);   /* of the record that covers `at`, or would be written there */
 
 /* ---- slots ---- */
 struct slot {
     char name[64];
     lsn_t restart;        /* 0: nothing reserved */
+    lsn_t saved;          /* restart as the last checkpoint wrote it: what a crash goes back to */
     bool active, lost;
     int64_t walsender_pid;
 };
@@ -74,6 +84,7 @@ struct postgres {
     sim_time started;
     bool mixed;              /* has streamed records over a history that is not theirs: other rows under the same numbers */
     int generation;          /* grows with each start and end: late events of an earlier life are void */
+    struct postgres_core *core; /* what only postgres*.c know */
     /* what deeds do to it */
     sim_time slow_until, fail_start_until, hung_walsender_until;
 };
@@ -93,14 +104,16 @@ void postgres_power_loss(struct postgres *pg);
 void postgres_pause(struct postgres *pg, bool on);
 bool postgres_accepts_writes(const struct postgres *pg); /* somebody connected could be acknowledged a commit at this moment */
 bool postgres_answers(const struct postgres *pg);        /* a new connection gets a session */
-/* A client's commit: the record is written; `acknowledged(context, commit or 0)` when it is flushed (0: the connection broke, outcome unknown). */
+/* A client's commit over a session that it has: the record is written; `acknowledged(context, commit or 0)` when it is flushed
+ * (0: the connection broke, outcome unknown). A session lasts as long as pg->generation stays and writes are accepted. */
 void postgres_commit(struct postgres *pg, int64_t commit, void (*acknowledged)(void *context, int64_t commit), void *context);
 void postgres_write_other(struct postgres *pg, int records);
 /* Slots: physical, WAL reserved at once. False: it exists already, or there is no room. */
 bool postgres_create_slot(struct postgres *pg, const char *name);
 bool postgres_drop_slot(struct postgres *pg, const char *name); /* false: active or missing */
 bool postgres_advance_slot(struct postgres *pg, const char *name, lsn_t to);
-void postgres_end_walsender(struct postgres *pg, int64_t pid);
+void postgres_end_walsender(struct postgres *pg, int64_t pid); /* SIGTERM: the first does not end one that is stuck sending */
+bool postgres_has_walsender(const struct postgres *pg, int64_t pid); /* logical ones, which have no slot here, too */
 void postgres_facts(const struct postgres *pg, struct pg_facts *out);
 void postgres_control(const struct postgres *pg, struct pg_control *out); /* the directory must be there */
 /* Called by the model at every change that others may wait for: server state, control file, replay position, end. */
