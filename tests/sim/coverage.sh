@@ -19,6 +19,8 @@ for source in "$@"; do
 	fi
 	gcov -b -o "$object.gcno" -t "$source" >"$out/lines" 2>/dev/null
 	awk -v source="$source" '
+		/^ *-: *0:Source:/ { here = ($0 ~ ":" source "$") } # headers have parts of their own
+		!here { next }
 		/^branch/ { branches++; if (/taken 0%/ || /never executed/) missed_branches++ }
 		/^ *[0-9]+\*?:|^ *#####:|^ *=====:/ { split($0, part, ":"); if (part[2] + 0 > 0) { lines++; if (part[1] ~ /#|=/) missed[++count] = $0 } }
 		END {

@@ -160,7 +160,7 @@ static bool is_same(const struct sim_result *a, const struct sim_result *b) {
 void history_play_again(const struct script *p, struct sim_result *out) {
     struct sim_result again;
     history_play(p, &(struct manner){0}, out);
-    for (int other = 0; other <= 1; other++) {
+    for (int other = 0; other <= 1 && !str_eq(out->invariant, "I25 hang"); other++) {
         history_play(p, &(struct manner){.other_layout = other}, &again);
         if (is_same(out, &again))
             continue;

@@ -5,6 +5,7 @@
 #include "tests/sim/run.h"
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { TRIES_MAX = 1500, ROUNDS_MAX = 4 };
 struct shrinker {
@@ -24,7 +25,8 @@ static bool keep(struct shrinker *s, const struct script *candidate) {
         return false;
     s->plan = *candidate;
     s->failure = r;
-    fprintf(stderr, "\r%d tries: %d deeds, fails at %.3f s ", s->tries, s->plan.deed_count, (double)r.at / SECOND);
+    if (isatty(STDERR_FILENO))
+        fprintf(stderr, "\r%d tries: %d deeds, fails at %.3f s ", s->tries, s->plan.deed_count, (double)r.at / SECOND);
     return true;
 }
 
@@ -154,7 +156,8 @@ bool shrink_plan(struct script *p, struct sim_result *failure) {
         if (!memcmp(&before, &s.plan, sizeof before))
             break;
     }
-    fprintf(stderr, "\r%*s\r", 60, "");
+    if (isatty(STDERR_FILENO))
+        fprintf(stderr, "\r%*s\r", 60, "");
     *p = s.plan;
     *failure = s.failure;
     return s.failure.failed;
