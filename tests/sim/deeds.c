@@ -254,6 +254,7 @@ ON_HOST(stop_hosts, each_of_fate(h, stop_host))
 ON_HOST(thaw_hosts, each_of_fate(h, thaw_host))
 ON_HOST(crash_hosts, each_of_fate(h, crash_one))
 ON_HOST(boot_hosts, each_of_fate(h, boot_one))
+ON_HOST(crash_host_at, strike(h->agent, &f->deed, STRIKE_POWER))
 ON_HOST(fill_disk, h->disk_full = true)
 ON_HOST(empty_disk, h->disk_full = false)
 ON_HOST(slow_disk, h->disk_slow = f->deed.number * MS)
@@ -314,6 +315,7 @@ static const struct act acts[DEED_KINDS] = {
     [DEED_PAUSE_POSTGRES] = {stop_postgres, thaw_postgres},
     [DEED_PAUSE_HOST] = {stop_hosts, thaw_hosts},
     [DEED_CRASH_HOST] = {crash_hosts, boot_hosts},
+    [DEED_CRASH_HOST_AT] = {crash_host_at, NULL},
     [DEED_CRASH_SITE] = {power_off, power_on},
     [DEED_DISK_FULL] = {fill_disk, empty_disk},
     [DEED_DISK_SLOW] = {slow_disk, quick_disk},

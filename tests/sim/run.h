@@ -26,6 +26,10 @@ struct campaign_wish {
 };
 int64_t campaign_run(const struct campaign_wish *wish); /* how many have failed; figures are printed */
 
+/* ---- sweep.c: scripts 0 .. size-1 instead of seeds ---- */
+int64_t sweep_size(void);
+void sweep_draw(uint64_t index, struct script *out);
+
 /* ---- shrink.c ---- */
 bool shrink_plan(struct script *p, struct sim_result *failure); /* false: it does not fail */
 #endif

@@ -86,7 +86,7 @@ void process_block(sim_time how_long); /* a call that takes this long and cannot
 /* A place between two effects of the current process. A kill or a pause that waits for its n-th such place strikes here. */
 void process_point(const char *what);
 int64_t process_points(const struct process *p); /* passed so far */
-enum strike { STRIKE_NONE, STRIKE_KILL, STRIKE_PAUSE };
+enum strike { STRIKE_NONE, STRIKE_KILL, STRIKE_PAUSE, STRIKE_POWER }; /* power: host_crash, and host_boot after the pause */
 void process_strike_at(struct process *p, int64_t points_from_now, enum strike how, sim_time pause);
 /* Hooks of the world: services start a host's processes again. */
 extern void (*host_booted)(struct host *h);

@@ -180,10 +180,28 @@ static void resume_after_strike(void *process, int64_t number) {
     process_resume(process);
 }
 
+static void power_comes(void *host, int64_t number) {
+    (void)number;
+    if (!((struct host *)host)->up)
+        host_boot(host);
+}
+static void power_fails(void *host, int64_t pause) {
+    struct host *h = host;
+    if (!h->up)
+        return;
+    host_crash(h);
+    sim_at(sim_now + pause, power_comes, h, 0);
+}
+
 static void strike(struct process *p, const char *where) {
     enum strike how = p->core->strike;
     p->core->strike = STRIKE_NONE;
     sim_say(p->name, "is struck at \"%s\"", where);
+    if (how == STRIKE_POWER) {
+        sim_at(sim_now, power_fails, p->host, p->core->strike_pause);
+        process_pause(p); /* it does not come to anything else */
+        return;
+    }
     if (how == STRIKE_KILL)
         process_kill(p);
     sim_at(sim_now + p->core->strike_pause, resume_after_strike, p, 0);

@@ -20,6 +20,7 @@
     X(DEED_PAUSE_POSTGRES, "pause-postgres", "all of PostgreSQL of host target stands still for ms")                   \
     X(DEED_PAUSE_HOST, "pause-host", "every process of host target stands still for ms; its clocks go on")             \
     X(DEED_CRASH_HOST, "crash-host", "the power of host target fails for ms")                                          \
+    X(DEED_CRASH_HOST_AT, "crash-host-at", "the power of host target fails for ms at its agent's number-th next effect") \
     X(DEED_CRASH_SITE, "crash-site", "the power of all hosts of site target fails for ms")                             \
     X(DEED_DISK_FULL, "disk-full", "writes of host target fail for ms")                                                \
     X(DEED_DISK_SLOW, "disk-slow", "for ms each durable write of host target blocks for up to number ms")              \
