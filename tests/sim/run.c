@@ -12,8 +12,10 @@ enum { TEXT_MAX = 65536 };
 static const char usage[] =
     "sim --seeds N [--from S]  plays histories S .. S+N-1; --first stops at the first failure\n"
     "    --twice N [--from S]  plays each several times, also at other addresses: they must be the same\n"
+    "    --sweep K [--from I]  plays every K-th script of the exhaustive sweep\n"
     "    --seed S [--story]    plays one and says how it ended; --story tells what happened\n"
     "    --plan FILE [--story] plays a plan from a file\n"
+    "    --script I [--story]  plays one of the sweep\n"
     "    --print S             prints the plan of a seed\n"
     "    --shrink S            makes a failing seed's plan short, prints it and its story; --shrink-plan FILE: a file's\n"
     "    --stories DIR         plays every plan kept there; each must end as its line `expect:` says\n"
@@ -25,7 +27,7 @@ struct wishes {
     struct campaign_wish campaign;
     uint64_t seed;
     const char *path;
-    bool story;
+    bool story, from_given;
 };
 
 /* ---- files ---- */
@@ -79,6 +81,12 @@ static int play_one(const struct script *p, bool story) {
 static int play_seed(const struct wishes *w) {
     struct script p;
     plan_draw(w->seed, &p);
+    return play_one(&p, w->story);
+}
+
+static int play_script(const struct wishes *w) {
+    struct script p;
+    sweep_draw(w->seed, &p);
     return play_one(&p, w->story);
 }
 
@@ -179,19 +187,31 @@ static int list_rules(const struct wishes *w) {
 
 static int run_campaign(const struct wishes *w) { return campaign_run(&w->campaign) > 0; }
 
+static int run_sweep(const struct wishes *w) {
+    struct campaign_wish wish = w->campaign;
+    if (!wish.stride)
+        return 2;
+    wish.draw = sweep_draw;
+    wish.replay = "build/sim/sim --story --script ";
+    wish.from = w->from_given ? wish.from : 0;
+    wish.seeds = (sweep_size() - (int64_t)wish.from + (int64_t)wish.stride - 1) / (int64_t)wish.stride;
+    return campaign_run(&wish) > 0;
+}
+
 /* ---- options ---- */
 
 struct word {
     char what;
     int (*run)(const struct wishes *w);
 };
-static const struct word words[] = {{'n', run_campaign}, {'t', run_campaign}, {'s', play_seed}, {'f', play_file}, {'P', print_seed}, {'x', shrink},
-                                    {'X', shrink},       {'d', play_stories}, {'R', list_rules}, {'D', list_deeds}, {0, NULL}};
+static const struct word words[] = {{'n', run_campaign}, {'t', run_campaign}, {'e', run_sweep}, {'s', play_seed},  {'i', play_script}, {'f', play_file},
+                                    {'P', print_seed},   {'x', shrink},       {'X', shrink},    {'d', play_stories}, {'R', list_rules}, {'D', list_deeds}, {0, NULL}};
 
 static const struct option options[] = {
     {"seeds", required_argument, NULL, 'n'},   {"twice", required_argument, NULL, 't'}, {"seed", required_argument, NULL, 's'},
     {"plan", required_argument, NULL, 'f'},    {"print", required_argument, NULL, 'P'}, {"shrink", required_argument, NULL, 'x'},
     {"shrink-plan", required_argument, NULL, 'X'}, {"stories", required_argument, NULL, 'd'}, {"rules", no_argument, NULL, 'R'},
+    {"sweep", required_argument, NULL, 'e'},   {"script", required_argument, NULL, 'i'},
     {"deeds", no_argument, NULL, 'D'},         {"from", required_argument, NULL, 'S'},  {"workers", required_argument, NULL, 'w'},
     {"first", no_argument, NULL, '1'},         {"story", no_argument, NULL, 'T'},       {"help", no_argument, NULL, 'h'},
     {0}};
@@ -204,16 +224,17 @@ static bool read_number(const char *text, uint64_t *to) {
 
 static bool read_option(int option, struct wishes *w) {
     uint64_t number = 0;
-    bool wants_number = strchr("ntsPxSw", option) != NULL;
+    bool wants_number = strchr("ntseiPxSw", option) != NULL;
     if (wants_number && !read_number(optarg, &number))
         return false;
     switch (option) {
-    case 'S': w->campaign.from = number; return true;
+    case 'S': w->campaign.from = number, w->from_given = true; return true;
     case 'w': w->campaign.workers = (int)number; return true;
     case '1': w->campaign.until_failure = true; return true;
     case 'T': w->story = true; return true;
     case 'n': case 't': w->campaign.seeds = (int64_t)number; break;
-    case 's': case 'P': case 'x': w->seed = number; break;
+    case 'e': w->campaign.stride = number; break;
+    case 's': case 'i': case 'P': case 'x': w->seed = number; break;
     case 'f': case 'X': case 'd': w->path = optarg; break;
     case 'R': case 'D': break;
     default: return false;
@@ -225,7 +246,7 @@ static bool read_option(int option, struct wishes *w) {
 }
 
 int main(int argc, char **argv) {
-    struct wishes w = {.campaign.from = 1};
+    struct wishes w = {.campaign = {.draw = plan_draw, .replay = "make sim SEED=", .from = 1, .stride = 1}};
     int option;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (option == 'h') {

@@ -18,7 +18,9 @@ void history_play_again(const struct script *p, struct sim_result *out);
 
 /* ---- run_campaign.c: many ---- */
 struct campaign_wish {
-    uint64_t from;
+    void (*draw)(uint64_t number, struct script *out); /* plan_draw or sweep_draw */
+    const char *replay; /* what a person types, before the number */
+    uint64_t from, stride;
     int64_t seeds;
     int workers;       /* 0: as many as there are processors */
     bool until_failure;

@@ -45,7 +45,7 @@ static void note_failure(struct campaign *c, uint64_t seed, const struct sim_res
 static void play_seed(struct campaign *c, uint64_t seed) {
     struct script p;
     struct sim_result r;
-    plan_draw(seed, &p);
+    c->wish.draw(seed, &p);
     if (c->wish.again)
         history_play_again(&p, &r);
     else
@@ -65,7 +65,7 @@ __attribute__((noreturn)) static void work(struct campaign *c, int worker) {
         int64_t at = ADD(c->taken, 1);
         if (at >= c->wish.seeds)
             break;
-        play_seed(c, c->wish.from + (uint64_t)at);
+        play_seed(c, c->wish.from + (uint64_t)at * c->wish.stride);
     }
     fflush(stdout);
     _exit(0);
@@ -127,19 +127,23 @@ static void run_workers(struct campaign *c, const struct timespec *begun) {
 
 /* ---- figures ---- */
 
-static bool is_deed(const char *figure) {
+static int64_t deeds_done[DEED_KINDS];
+static void sort_figure(const char *figure, int64_t value) {
     for (int i = 0; i < DEED_KINDS; i++)
-        if (str_eq(deed_names[i], figure))
-            return true;
-    return false;
+        if (str_eq(deed_names[i], figure)) {
+            deeds_done[i] = value;
+            return;
+        }
+    printf("  %-40s %lld\n", figure, (long long)value);
 }
-static void show_deed(const char *figure, int64_t value) {
-    if (is_deed(figure))
-        printf(" %s %lld", figure, (long long)value);
-}
-static void show_other(const char *figure, int64_t value) {
-    if (!is_deed(figure))
-        printf("  %-40s %lld\n", figure, (long long)value);
+static void show_deeds(const char *title, bool done) {
+    printf("%s:", title);
+    for (int i = 0; i < DEED_KINDS; i++)
+        if (done && deeds_done[i])
+            printf(" %s %lld", deed_names[i], (long long)deeds_done[i]);
+        else if (!done && !deeds_done[i])
+            printf(" %s", deed_names[i]);
+    puts("");
 }
 
 static void show_size(struct campaign *c, double seconds) {
@@ -164,7 +168,7 @@ static void show_failures(struct campaign *c) {
         printf("FAILED %s: %lld histories, seeds", c->failures[i].invariant, (long long)of_kind);
         for (int64_t k = i; k < i + of_kind && k < i + SEEDS_SHOWN; k++)
             printf(" %llu", (unsigned long long)c->failures[k].seed);
-        printf("; replay: make sim SEED=%llu\n", (unsigned long long)c->failures[i].seed);
+        printf("; replay: %s%llu\n", c->wish.replay, (unsigned long long)c->failures[i].seed);
     }
 }
 
@@ -185,10 +189,10 @@ int64_t campaign_run(const struct campaign_wish *wish) {
     figures_open();
     run_workers(c, &begun);
     show_size(c, seconds_since(&begun));
-    printf("deeds:");
-    figures_each(show_deed);
-    printf("\nfigures:\n");
-    figures_each(show_other);
+    puts("figures:");
+    figures_each(sort_figure);
+    show_deeds("deeds", true);
+    show_deeds("deeds never done", false);
     rules_report();
     show_failures(c);
     printf("%lld histories, %lld failed\n", (long long)c->played, (long long)c->failed);
