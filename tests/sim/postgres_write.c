@@ -1,17 +1,19 @@
 /* What a server writes: commits and their flush, checkpoints and restartpoints. */
 #include "tests/sim/postgres_inner.h"
 
-#define RECORD_LEAST 0x30
-#define RECORD_MOST 0x400
-#define CHECKPOINT_BYTES 0x78
-#define END_OF_RECOVERY_BYTES 0x40
+/* Lengths are multiples of one unit, and most commits are equally long, as those of an application are: so two diverged histories
+ * often have records at the same places. */
+#define UNIT 0x38
+#define UNITS_MOST 18
+#define UNITS_USUAL 2 /* a commit's, a checkpoint's */
 
 /* ---- records ---- */
 
 static lsn_t size_of(struct postgres *pg, int kind) {
-    if (kind == WAL_CHECKPOINT || kind == WAL_SHUTDOWN)
-        return CHECKPOINT_BYTES;
-    return kind == WAL_END_OF_RECOVERY ? END_OF_RECOVERY_BYTES : (lsn_t)dice_between(&pg->core->dice, RECORD_LEAST / 8, RECORD_MOST / 8) * 8;
+    if (kind == WAL_END_OF_RECOVERY)
+        return UNIT;
+    bool usual = kind == WAL_CHECKPOINT || kind == WAL_SHUTDOWN || dice_chance(&pg->core->dice, 700);
+    return UNIT * (lsn_t)(usual ? UNITS_USUAL : dice_between(&pg->core->dice, 1, UNITS_MOST));
 }
 
 /* Nobody else writes in the same microsecond, except by chance. */
