@@ -1,0 +1,11 @@
+/* The models, in the order in which they are run. */
+#ifndef PAPER_MODELS_H
+#define PAPER_MODELS_H
+
+#include "walk.h"
+
+extern const struct walk_model model_lease;    /* lease.c: 1.1 to 1.6 */
+extern const struct walk_model model_restored; /* lease.c: 1.5, 1.6, a store put back */
+extern const struct walk_model model_failsafe; /* lease.c: 1.7, 1.8, with the store out of reach */
+
+#endif
