@@ -137,6 +137,7 @@ void postgres_initdb(struct postgres *pg, uint64_t system_id) {
     const struct wal *beginning = wal_new(&(struct wal_input){.timeline = 1, .kind = WAL_BEGINNING, .size = INITDB_RECORD, .made_us = now_us + (int64_t)(system_id % 1000)});
     const struct wal *first = wal_new(&(struct wal_input){.previous = beginning, .timeline = 1, .kind = WAL_SHUTDOWN, .size = INITDB_RECORD, .made_us = now_us});
     pg->directory = DIRECTORY_THERE;
+    pg->standby_signal = true; /* parked by the job before it is moved into place */
     pg->system_id = system_id;
     pg->written = pg->flushed = pg->replayed = pg->checkpoint = first;
     pg->redo = first->start;

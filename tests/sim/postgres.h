@@ -91,7 +91,7 @@ struct postgres {
 
 /* postgres.c */
 struct postgres *postgres_new(struct host *h);
-/* As initdb does: a directory in its first state. */
+/* As the agent's initdb job leaves it: a directory in its first state, parked as a standby. */
 void postgres_initdb(struct postgres *pg, uint64_t system_id);
 /* `postgres -D`: reads standby.signal / recovery.signal; returns the postmaster's pid, 0 with *why when it refuses at once.
  * What becomes of it (recovery, production, end) follows in events; `ended` is called when the postmaster is gone. */

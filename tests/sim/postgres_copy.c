@@ -90,12 +90,14 @@ static void on_look(void *context, int64_t number) {
     if (link_passes(c) && !c->from->paused)
         c->heard = sim_now;
     bool finished = c->checkpoint && sim_now >= c->end && c->heard == sim_now;
-    if (!is_alive(c) || sim_now - c->heard > SILENCE_MAX || c->to->postmaster_pid || c->to->host->disk_full) {
+    if (!is_alive(c) || sim_now - c->heard > SILENCE_MAX || c->to->host->disk_full) {
         end(c, false);
     } else if (finished) {
         hold_slot(c);
-        take_over(c);
-        end(c, true);
+        bool free_place = c->to->directory == DIRECTORY_ABSENT; /* nothing is put in the place of another directory */
+        if (free_place)
+            take_over(c);
+        end(c, free_place);
     } else {
         if (c->heard == sim_now)
             hold_slot(c);

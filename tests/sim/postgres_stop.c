@@ -47,10 +47,6 @@ static void on_recovery_ended(struct postgres *pg, int64_t number) {
     if (!pg->postmaster_pid)
         return;
     pg_restartpoint(pg);
-    if (pg->replayed->end > pg->min_recovery) {
-        pg->min_recovery = pg->replayed->end;
-        pg->core->min_recovery_timeline = pg->replayed->timeline;
-    }
     pg_slots_saved(pg);
     pg_set_control(pg, PG_SHUT_DOWN_IN_RECOVERY);
     pg_later(pg, pg_takes(pg, 5, 20), on_linger, 0);

@@ -128,14 +128,16 @@ void pg_checkpointed(struct postgres *pg, const struct wal *record) {
     pg_recycle(pg);
 }
 
-/* On a standby: at the last checkpoint record that has been replayed. */
+/* On a standby: at the last checkpoint record that has been replayed; and from now on recovery has to come as far as it is. */
 void pg_restartpoint(struct postgres *pg) {
     const struct wal *record = pg->replayed->checkpoint;
-    if (!record || record->redo <= pg->redo)
-        return;
-    pg_checkpointed(pg, record);
-    pg->min_recovery = pg->replayed->end;
-    pg->core->min_recovery_timeline = pg->replayed->timeline;
+    lsn_t min_recovery = pg->min_recovery;
+    int64_t timeline = pg->core->min_recovery_timeline;
+    if (record && record->redo > pg->redo)
+        pg_checkpointed(pg, record);
+    bool further = pg->replayed->end > min_recovery;
+    pg->min_recovery = further ? pg->replayed->end : min_recovery;
+    pg->core->min_recovery_timeline = further ? pg->replayed->timeline : timeline;
 }
 
 static void on_checkpoint_done(struct postgres *pg, int64_t number) {
