@@ -21,7 +21,8 @@ sim_time network_delay(const struct host *from, const struct host *to); /* one w
 /* "10.1.0.INDEX:7400": where the coordinator or agent of that host listens; the world writes it into the topology. */
 void http_address(const struct host *h, char *to, size_t size);
 
-/* network_http.c: the HTTP client and server of production code (net/http_client.h, net/http_server.h) live on this. */
+/* network_client.c, network_server.c: the HTTP client and server of production code (net/http_client.h, net/http_server.h)
+ * live on this; network_letters.c carries what they say. */
 void http_host_crashed(struct host *h);
 void http_process_ended(struct process *p); /* its requests and listeners are gone */
 /* Somebody on the wire repeats an old letter (DEED_REPLAY). */
