@@ -137,7 +137,6 @@ static void begin(struct postgres *to, struct postgres *from) {
         slot->active = true;
         slot->walsender_pid = s->pid;
     }
-    to->core->last_refusal = NULL;
     stream_begin(s);
 }
 

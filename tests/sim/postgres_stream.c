@@ -171,6 +171,7 @@ static bool receive(struct stream *s, const struct wal *tip) {
         note_mixed(s);
     to->written = tip;
     to->core->received = true;
+    to->core->last_refusal = NULL;
     receiver_learns_history(to, tip);
     s->timeline = to->receiver_timeline = tip->timeline;
     return true;
@@ -213,7 +214,8 @@ void stream_begin(struct stream *s) {
     to->receiver = RECEIVER_STREAMING;
     s->to->receives_from = s->from->host;
     s->to->receiver_timeline = s->timeline;
-    sim_say(s->to->host->name, "streams from %s, timeline %lld from %llx", s->from->host->name, (long long)s->timeline, (unsigned long long)s->sent);
+    if (!to->last_refusal) /* else it has been told, and this may end the same way */
+        sim_say(s->to->host->name, "streams from %s, timeline %lld from %llx", s->from->host->name, (long long)s->timeline, (unsigned long long)s->sent);
     confirm(s);
     send_batch(s);
     sim_at(sim_now + HEARTBEAT, on_heartbeat, s, 0);
