@@ -29,12 +29,7 @@ void simulated_exit(int status) __attribute__((noreturn));
 
 static bool is_postmaster(const struct postgres *pg, int64_t pid) { return pg && pid > 0 && pg->postmaster_pid == pid; }
 
-static bool is_walsender(const struct postgres *pg, int64_t pid) {
-    for (int i = 0; pg && pid > 0 && i < pg->slot_count; i++)
-        if (pg->slots[i].active && pg->slots[i].walsender_pid == pid)
-            return true;
-    return false;
-}
+static bool is_walsender(const struct postgres *pg, int64_t pid) { return pg && pid > 0 && postgres_has_walsender(pg, pid); }
 
 static int no_such_process(void) {
     errno = ESRCH;
