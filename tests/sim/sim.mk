@@ -4,13 +4,14 @@
 SIM_BUILD := $(BUILD)/sim
 SIM_RT    := alloc err clock_text field_codec field_problem field_read field_reference field_scalar field_write json node str str_encode strbuf utf8 yaml yaml_bytes
 SIM_AGENT := act act_job act_server life lineage observe publish records reporting server slots state swap tick topology_hold upstream vouching
+SIM_PG    := pg_attach pg_config pg_config_files pg_query
 SIM_WIRE  := $(filter-out envelope sign,$(basename $(notdir $(wildcard proto/wire/*.c))))
 SIM_COORD := $(filter-out main config notify,$(basename $(notdir $(wildcard coordinator/*.c))))
-SIM_PRODUCT := $(SIM_RT:%=proto/rt/%.c) $(SIM_WIRE:%=proto/wire/%.c) proto/store/store.c site-agent/pg/pg_config.c \
+SIM_PRODUCT := $(SIM_RT:%=proto/rt/%.c) $(SIM_WIRE:%=proto/wire/%.c) proto/store/store.c $(SIM_PG:%=site-agent/pg/%.c) \
                $(wildcard site-agent/decide/*.c) $(SIM_AGENT:%=site-agent/%.c) $(wildcard coordinator/decide/*.c) $(SIM_COORD:%=coordinator/%.c)
 SIM_SRC  := $(SIM_PRODUCT) $(wildcard tests/sim/*.c)
 SIM_OBJS := $(SIM_SRC:%.c=$(SIM_BUILD)/obj/%.o)
-SIM_WRAP := field_from_json field_to_text topology_parse documents_refresh decide coordinator_decide
+SIM_WRAP := pg_config_write field_from_json field_to_text topology_parse documents_refresh decide coordinator_decide
 # locals begin as zero, so that nothing depends on what lay on the stack before (clang 14 wants to be asked twice)
 SIM_ZERO := $(if $(findstring clang,$(CC)),-enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang) -ftrivial-auto-var-init=zero
 SIM_CFLAGS = -std=gnu17 -g -O2 $(WARN) -fno-strict-aliasing -fno-pie $(SIM_ZERO) $(SIM_EXTRA) $(PQ_INC) -D_GNU_SOURCE \
