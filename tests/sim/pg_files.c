@@ -14,7 +14,7 @@
 #define DATA_ROOT "/data/"
 #define POSTGRES_EPOCH_US 946684800000000 /* 2000-01-01 */
 #define SEGMENT_BYTES (16 * 1024 * 1024)
-#define MEMBER_PORT 5432
+#define FIRST_PORT 5432
 
 /* resource managers and operations, as in site-agent/pg/pg_wal_record.c */
 #define RMGR_XLOG 0
@@ -169,27 +169,28 @@ bool pg_lineage_fingerprint(const char *wal_dir, int64_t segment_size, int64_t t
 
 #define MEMBER_NETWORK "10.2.0."
 
+/* The members of a site share a host, as its embedded store demands: they differ in the port. */
 void member_address(const struct host *h, char *host, size_t size, int64_t *port) {
-    snprintf(host, size, MEMBER_NETWORK "%d", h->index + 1);
-    *port = MEMBER_PORT;
+    snprintf(host, size, MEMBER_NETWORK "%d", h->site + 1);
+    *port = FIRST_PORT + h->member;
 }
 
-struct host *member_at(const char *address) {
-    size_t network = sizeof MEMBER_NETWORK - 1;
-    int number = strncmp(address, MEMBER_NETWORK, network) == 0 ? atoi(address + network) : 0;
-    return number >= 1 && number <= host_count ? &hosts[number - 1] : NULL;
+/* The number-th item of the list that stands in quotes behind `keyword`; "" when there are not so many. */
+static const char *list_item(const char *conninfo, const char *keyword, int number) {
+    const char *at = strstr(conninfo, keyword);
+    at = at ? at + strlen(keyword) : "";
+    for (; number > 0; number--) {
+        at += strcspn(at, ",'");
+        at += *at == ',';
+    }
+    return *at == '\'' ? "" : at;
 }
 
 struct host *conninfo_host(const char *conninfo, int number) {
-    const char *at = strstr(conninfo, "host='");
-    at = at ? at + sizeof "host='" - 1 : "'";
-    for (; number > 0; number--) {
-        at += strcspn(at, ",'");
-        if (*at != ',')
-            return NULL;
-        at++;
-    }
-    return member_at(at);
+    size_t network = sizeof MEMBER_NETWORK - 1;
+    const char *address = list_item(conninfo, "host='", number), *port = list_item(conninfo, "port='", number);
+    int site = strncmp(address, MEMBER_NETWORK, network) == 0 ? atoi(address + network) - 1 : NOWHERE, member = atoi(port) - FIRST_PORT;
+    return site >= 0 && site < site_count && member >= 0 && member < sites[site].member_count ? sites[site].members[member] : NULL;
 }
 
 /* ---- configuration ---- */

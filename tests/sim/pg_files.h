@@ -11,8 +11,6 @@ struct postgres *pg_files_server(const char *path);
 const struct wal *pg_files_from(const struct postgres *pg, const struct wal *tip, lsn_t start);
 const struct wal *pg_files_before(const struct postgres *pg, const struct wal *record);
 void pg_files_record(const struct wal *w, struct pg_wal_record *out);
-/* The host at an address that member_address has given; NULL: none. */
-struct host *member_at(const char *address);
 /* The number-th host of a connection string; NULL: there are not so many. */
 struct host *conninfo_host(const char *conninfo, int number);
 #endif
