@@ -52,14 +52,16 @@ static void count_acceptance(struct command *c) {
     c->accepted = true;
 }
 
+/* By the first check that failed, or by what the answer says. */
 static void count_refusal(const char *body) {
     struct err err = {0};
     char figure[60];
     JSON_AUTO *document = json_parse((struct bytes){body, strlen(body)}, &err);
     const json_t *error = json_object_get(document, "error");
     const json_t *check = json_array_get(json_object_get(error, "checks"), 0);
-    const char *code = json_string_value(json_object_get(check ? check : error, check ? "id" : "code"));
-    snprintf(figure, sizeof figure, "operator refused: %.40s", code ? code : "?");
+    const char *why = json_string_value(json_object_get(check ? check : error, check ? "id" : "message"));
+    bool of_open = why && str_starts(why, "operation ") && strstr(why, " is open"); /* with a number that is another each time */
+    snprintf(figure, sizeof figure, "operator refused: %.40s", of_open ? "an operation is open" : why ? why : "?");
     count(figure);
 }
 
