@@ -47,7 +47,7 @@ static void add_fingerprints(struct pg_attach_local *local, const struct lineage
 bool pg_attach_local_read(const char *data_dir, const struct lineage *mine, struct pg_attach_local *out, struct err *err) {
     const struct postgres *pg = pg_files_server(data_dir);
     snprintf(out->wal_dir, sizeof out->wal_dir, "%s/pg_wal", data_dir);
-    if (!pg || pg->directory != DIRECTORY_THERE || out->control.redo < pg->oldest_kept || pg->written->end <= out->control.redo)
+    if (!pg || pg->directory != DIRECTORY_THERE || out->control.redo < pg_files_begin(pg) || pg->written->end <= out->control.redo)
         return err_set(err, ERR_NOT_FOUND, "%s: end of WAL: no WAL from %" PRIx64 " on", data_dir, out->control.redo);
     if (!pg_history_read(data_dir, pg->written->timeline, out->control.system_identifier, &out->lineage, err))
         return false;
@@ -181,7 +181,7 @@ static bool check_position(const struct postgres *pg, int64_t timeline, lsn_t fr
         return err_set(err, ERR_EXTERNAL, "requested starting point %" PRIx64 " on timeline %lld is not in this server's history", from, (long long)timeline);
     if (from > pg->flushed->end)
         return err_set(err, ERR_EXTERNAL, "requested starting point %" PRIx64 " is ahead of the WAL flush position", from);
-    if (from < pg->oldest_kept)
+    if (from < pg_files_begin(pg))
         return err_set(err, ERR_NOT_FOUND, "58P01: requested WAL segment has already been removed");
     return from < end || err_set(err, ERR_NOT_FOUND, "the timeline ends before");
 }

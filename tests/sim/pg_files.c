@@ -13,7 +13,7 @@
 
 #define DATA_ROOT "/data/"
 #define POSTGRES_EPOCH_US 946684800000000 /* 2000-01-01 */
-#define SEGMENT_BYTES (16 * 1024 * 1024)
+#define SEGMENT_BYTES 0x4000 /* the whole world is small: WAL is removed, and copied, in pieces of this size */
 #define FIRST_PORT 5432
 
 /* resource managers and operations, as in site-agent/pg/pg_wal_record.c */
@@ -67,12 +67,15 @@ bool pg_control_read(const char *data_dir, struct pg_control *out, struct err *e
     if (pg->directory == DIRECTORY_BROKEN)
         return err_set(err, ERR_INVALID, "%s/global/pg_control: the checksum does not match the content", data_dir);
     postgres_control(pg, out);
+    out->wal_segment_size = SEGMENT_BYTES;
     return true;
 }
 
 /* ---- records ---- */
 
-static bool is_kept(const struct postgres *pg, const struct wal *w) { return pg->directory == DIRECTORY_THERE && w->start >= pg->oldest_kept; }
+lsn_t pg_files_begin(const struct postgres *pg) { return pg->oldest_kept - pg->oldest_kept % SEGMENT_BYTES; }
+
+static bool is_kept(const struct postgres *pg, const struct wal *w) { return pg->directory == DIRECTORY_THERE && w->start >= pg_files_begin(pg); }
 
 const struct wal *pg_files_from(const struct postgres *pg, const struct wal *tip, lsn_t start) {
     const struct wal *w = tip;

@@ -7,7 +7,9 @@
 
 /* "/data/HOST" or what lies in it, on the host of whoever asks; NULL: another path. */
 struct postgres *pg_files_server(const char *path);
-/* What lies in its WAL files, recycled ones left out; NULL: nothing that begins, or ends, there. */
+/* Where its WAL files begin: segments are removed, and copied, as a whole. */
+lsn_t pg_files_begin(const struct postgres *pg);
+/* What lies in them, records of recycled segments left out; NULL: nothing that begins, or ends, there. */
 const struct wal *pg_files_from(const struct postgres *pg, const struct wal *tip, lsn_t start);
 const struct wal *pg_files_before(const struct postgres *pg, const struct wal *record);
 void pg_files_record(const struct wal *w, struct pg_wal_record *out);
