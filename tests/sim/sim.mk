@@ -11,7 +11,7 @@ SIM_PRODUCT := $(SIM_RT:%=proto/rt/%.c) $(SIM_WIRE:%=proto/wire/%.c) proto/store
                $(wildcard site-agent/decide/*.c) $(SIM_AGENT:%=site-agent/%.c) $(wildcard coordinator/decide/*.c) $(SIM_COORD:%=coordinator/%.c)
 SIM_SRC  := $(SIM_PRODUCT) $(wildcard tests/sim/*.c)
 SIM_OBJS := $(SIM_SRC:%.c=$(SIM_BUILD)/obj/%.o)
-SIM_WRAP := pg_config_write field_from_json field_to_text topology_parse documents_refresh decide coordinator_decide
+SIM_WRAP := pg_config_write pg_config_postgresql pg_config_hba field_from_json field_to_text topology_parse documents_refresh decide coordinator_decide
 # locals begin as zero, so that nothing depends on what lay on the stack before (clang 14 wants to be asked twice)
 SIM_ZERO := $(if $(findstring clang,$(CC)),-enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang) -ftrivial-auto-var-init=zero
 SIM_CFLAGS = -std=gnu17 -g -O2 $(WARN) -fno-strict-aliasing -fno-pie $(SIM_ZERO) $(SIM_EXTRA) $(PQ_INC) -D_GNU_SOURCE \
