@@ -25,6 +25,8 @@ struct wal {
     const struct wal *first;      /* the first record of this timeline in this history: END_OF_RECOVERY, or the beginning */
     const struct wal *checkpoint; /* the newest checkpoint up to here, this one included; NULL: none */
 };
+/* WAL is removed, copied and asked for by whole segments: small ones, so that a history of minutes has many. */
+#define WAL_SEGMENT 0x4000
 bool wal_holds(const struct wal *tip, const struct wal *record); /* the record is in tip's history (or is tip) */
 const struct wal *wal_at_end(const struct wal *tip, lsn_t end);  /* the record that ends there; NULL: none */
 const struct wal *wal_common(const struct wal *a, const struct wal *b);
@@ -62,7 +64,7 @@ struct postgres {
     bool standby_signal, recovery_signal;
     const struct wal *written, *flushed; /* tip on disk; a power failure takes what is not flushed */
     const struct wal *checkpoint;        /* of pg_control */
-    lsn_t redo, min_recovery, oldest_kept; /* WAL below oldest_kept is recycled */
+    lsn_t redo, min_recovery, oldest_kept; /* WAL below oldest_kept, the beginning of a segment, is recycled */
     int control;                         /* enum pg_control_state */
     struct slot slots[SLOTS_MAX];
     int slot_count;

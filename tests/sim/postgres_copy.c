@@ -65,7 +65,8 @@ static void take_over(struct copy *c) {
     to->slot_count = 0;
     to->written = to->flushed = to->replayed = tip;
     to->checkpoint = c->checkpoint;
-    to->redo = to->oldest_kept = c->checkpoint->redo;
+    to->redo = c->checkpoint->redo;
+    to->oldest_kept = to->redo - to->redo % WAL_SEGMENT;
     to->min_recovery = tip->end;
     to->core->min_recovery_timeline = tip->timeline;
     to->core->highest_timeline = tip->timeline;

@@ -6,14 +6,13 @@
 
 #define CONTROL_VERSION 1300
 #define CATALOG_VERSION 202209061
-#define SEGMENT_BYTES (16 * 1024 * 1024)
 #define LOOK_BACK 64 /* records, for the last replayed commit */
 
 void postgres_control(const struct postgres *pg, struct pg_control *out) {
     *out = (struct pg_control){.system_identifier = pg->system_id, .version = CONTROL_VERSION, .catalog_version = CATALOG_VERSION, .state = pg->control,
                                .checkpoint = pg->checkpoint->start, .redo = pg->redo, .min_recovery_point = pg->min_recovery,
                                .timeline = pg->checkpoint->timeline, .min_recovery_timeline = pg->core->min_recovery_timeline,
-                               .wal_segment_size = SEGMENT_BYTES, .wal_log_hints = true, .max_connections = 100, .max_worker_processes = 8,
+                               .wal_segment_size = WAL_SEGMENT, .wal_log_hints = true, .max_connections = 100, .max_worker_processes = 8,
                                .max_wal_senders = 10, .max_locks_per_transaction = 64};
 }
 

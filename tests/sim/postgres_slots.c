@@ -3,8 +3,6 @@
 #include "rt/str.h"
 #include <string.h>
 
-#define WAL_KEEP 0x2000 /* what stays by chance: the real thing removes whole segments */
-
 struct slot *pg_slot(struct postgres *pg, const char *name) {
     for (int i = 0; i < pg->slot_count; i++)
         if (strcmp(pg->slots[i].name, name) == 0)
@@ -71,6 +69,7 @@ void pg_recycle(struct postgres *pg) {
     for (int i = 0; i < pg->slot_count; i++)
         if (pg->slots[i].restart && !pg->slots[i].lost && pg->slots[i].restart < keep)
             keep = pg->slots[i].restart;
-    if (keep > WAL_KEEP && keep - WAL_KEEP > pg->oldest_kept)
-        pg->oldest_kept = keep - WAL_KEEP;
+    keep -= keep % WAL_SEGMENT;
+    if (keep > pg->oldest_kept)
+        pg->oldest_kept = keep;
 }
