@@ -9,7 +9,8 @@
 
 #include "models.h"
 
-static const struct walk_model *const models[] = {&model_lease, &model_restored, &model_failsafe};
+static const struct walk_model *const models[] = {&model_lease, &model_restored, &model_failsafe, &model_manual_two,
+	&model_manual_to_and_fro, &model_manual_three};
 enum { MODELS = sizeof models / sizeof *models };
 
 struct wish {
@@ -59,7 +60,7 @@ static void run(const struct walk_model *m, const struct wish *wish, struct tall
 		return;
 	if (wish->models && !wish->mistake)
 		count(t, run_rules(m, wish->thorough));
-	for (int i = 1; m->mistakes[i - 1].rule && wish->mistakes; i++) {
+	for (int i = 1; m->mistakes && m->mistakes[i - 1].rule && wish->mistakes; i++) {
 		if (!wish->mistake || wish->mistake == i)
 			count(t, run_mistake(m, i, wish->thorough, story));
 	}

@@ -7,5 +7,8 @@
 extern const struct walk_model model_lease;    /* lease.c: 1.1 to 1.6 */
 extern const struct walk_model model_restored; /* lease.c: 1.5, 1.6, a store put back */
 extern const struct walk_model model_failsafe; /* lease.c: 1.7, 1.8, with the store out of reach */
+extern const struct walk_model model_manual_two;   /* manual.c: 2.5, 2.6, 2.8 */
+extern const struct walk_model model_manual_to_and_fro;
+extern const struct walk_model model_manual_three;
 
 #endif

@@ -34,7 +34,7 @@ struct walk_model {
 	bool (*arrived)(const void *state);
 	const char *stuck;
 	const char *bounds[2]; /* in words: of a plain run, of a long one */
-	const struct walk_mistake *mistakes; /* ends with rule NULL */
+	const struct walk_mistake *mistakes; /* ends with rule NULL; NULL: none */
 };
 
 enum walk_kind {
