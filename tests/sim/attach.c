@@ -122,7 +122,8 @@ static bool passes(const struct host *h) {
 static bool talk(const struct host *h, int64_t deadline_boot_ms, const char *what, struct err *err) {
     struct dice d;
     dice_open(&d, h->name, sim_now);
-    process_block(network_delay(host_self(), h) + network_delay(h, host_self()) + dice_between(&d, TALK_MIN, TALK_MAX));
+    sim_time there = network_delay(host_self(), h), back = network_delay(h, host_self());
+    process_block(there + back + dice_between(&d, TALK_MIN, TALK_MAX));
     while (!passes(h)) {
         if (is_late(deadline_boot_ms, what, err))
             return false;

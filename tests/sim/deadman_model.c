@@ -32,8 +32,8 @@ static void complain(struct deadman *d, const char *message, const char *why) {
 }
 
 void deadman_disk(struct deadman *d) {
-    sim_time begin = d->busy_until > sim_now ? d->busy_until : sim_now;
-    d->busy_until = begin + dice_between(&d->dice, FSYNC_MIN, FSYNC_MAX) + (d->host->disk_slow ? dice_between(&d->dice, 0, d->host->disk_slow) : 0);
+    sim_time begin = d->busy_until > sim_now ? d->busy_until : sim_now, usual = dice_between(&d->dice, FSYNC_MIN, FSYNC_MAX);
+    d->busy_until = begin + usual + dice_between(&d->dice, 0, d->host->disk_slow);
 }
 
 /* ---- what lives below ---- */
