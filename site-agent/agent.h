@@ -62,6 +62,7 @@ struct records {
     bool read;                /* at least one read came back in this process */
     int64_t read_boot_ms;     /* when the newest came back */
     int64_t revision;
+    int64_t newest_revision;  /* highest that this store has told, by a read or by a swap of ours */
     bool retry;               /* something of the last read could not be kept on disk: the same again */
     bool has_lease, has_vote, has_order;
     bool order_unreadable;    /* an order is held that does not verify here: nothing is accepted in its place */
@@ -243,6 +244,7 @@ struct agent {
 
 /* records.c */
 void records_read(struct agent *a);
+void records_heard_revision(struct records *r, int64_t revision); /* a swap's answer told it */
 bool records_load_marks(struct agent *a, struct err *err); /* at the start, from the durable copy of the order */
 const struct member_status *records_member(const struct agent *a, const char *name);
 bool records_member_fresh(const struct agent *a, const char *name, int64_t now_ms);

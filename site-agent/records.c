@@ -43,10 +43,13 @@ static void raise_marks(struct agent_state *s, const struct order *o) {
 static void order_copy_path(const struct agent *a, char to[512]) { snprintf(to, 512, "%s/order.dsse", a->config.state_dir); }
 
 /* Every member keeps a durable copy of what its site obeys; it is the mark below which the store may never fall again
- * (1.6). Until it is on disk the member does not act on the order: it still sees the old one. */
+ * (1.6). Until it is on disk the member does not act on the order: it still sees the old one. An order below the marks is
+ * a store that went back: it is looked at, and never kept in place of the newer one. */
 static bool mark_order(struct agent *a, const struct order *o, struct bytes envelope) {
     struct err err = {0};
     char path[512];
+    if (o->serial < a->state.serial || epoch_compare(&o->epoch, &a->state.epoch) < 0)
+        return true;
     order_copy_path(a, path);
     raise_marks(&a->state, o);
     if (file_write(path, envelope.at, envelope.len, 0600, &err))
@@ -237,6 +240,24 @@ struct reading {
     int64_t asked_ms;
 };
 
+/* What one store has once told us it cannot take back: an answer older than that is an old copy's word, and a role that was
+ * taken by it could be one that has been handed over since. Another store may count anew: that is for the marks to judge. */
+static bool is_stale(const struct records *r, const struct store_answer *answer) {
+    struct lease lease;
+    struct err err = {0};
+    if (!answer->revision || answer->revision >= r->newest_revision || !r->has_lease)
+        return false;
+    for (size_t i = 0; i < answer->count; i++)
+        if (str_eq(answer->entries[i].key, "site/lease") && field_from_json(&lease_table, "site/lease", answer->entries[i].value, &lease, &err))
+            return str_eq(lease.store_id, r->lease.store_id);
+    return true;
+}
+
+void records_heard_revision(struct records *r, int64_t revision) {
+    if (revision > r->newest_revision)
+        r->newest_revision = revision;
+}
+
 static void on_read(void *context, const struct store_answer *answer) {
     struct reading *reading = context;
     struct agent *a = reading->agent;
@@ -246,9 +267,12 @@ static void on_read(void *context, const struct store_answer *answer) {
         complain(a, "*", &answer->err);
         return;
     }
+    if (is_stale(r, answer))
+        return; /* as good as no answer */
     a->store_error[0] = 0;
     r->read = true;
     r->read_boot_ms = now_ms;
+    r->newest_revision = answer->revision;
     if (r->revision != answer->revision || !answer->revision || r->retry) {
         bool found[4] = {false};
         r->revision = answer->revision;

@@ -39,6 +39,7 @@ static void on_swapped(void *context, const struct store_answer *answer) {
     struct agent *a = s->agent;
     a->swap_pending = false;
     if (answer->outcome == STORE_DONE) {
+        records_heard_revision(&a->records, answer->revision);
         if (s->sends_lease)
             lease_confirmed(&a->lease, &s->lease, clock_boot_ms());
         if (s->done)

@@ -19,6 +19,7 @@ static bool job_obsolete(const struct view *v) { return v->job != JOB_NONE && v-
 static bool job_running(const struct view *v) { return v->job != JOB_NONE; }
 static bool copy_left(const struct view *v) { return v->copy_left; }
 static bool no_order(const struct view *v) { return !v->order; }
+static bool store_went_back(const struct view *v) { return v->store_went_back; }
 
 /* ---- handing over (2.5, 4.6) ---- */
 static bool hands_over(const struct view *v) { return v->lease_valid && site_is_handing_over(v); }
@@ -119,6 +120,7 @@ const struct rule role_rules[] = {
     RULE("R10", "signal-missing", "a directory at rest is a standby: standby.signal is put back", signal_missing, WAKE_MOVING, STEP_PUT_SIGNAL, -1),
     RULE("R11", "copy-left", "an unfinished copy lies beside the directory: removed", copy_left, WAKE_SOON, STEP_CLEAN_COPY, -1),
     RULE("R12", "no-order", "the site has no order: nothing is started", no_order, WAKE_IDLE, NO_STEP),
+    RULE_PERSON("R13", "store-went-back", "the order in the store is older than what this member has obeyed: nothing is started, stopped or promoted by it", store_went_back, WAKE_IDLE),
 
     RULE("R20", "stopped-cleanly", "pg_control says shut down: the receipt is stored", stopped_cleanly, WAKE_MOVING, STEP_STORE_RECEIPT, -1),
     RULE("R21", "stop-too-late", "not stopped cleanly by the order's deadline: the request is dropped, this site stays primary", stop_too_late, WAKE_MOVING, STEP_DROP_STOP, -1),

@@ -91,6 +91,20 @@ static void check_epoch(const struct host *h) {
                   text_of(&own).at, sites[i].name, text_of(&seen[i].vote.opened).at);
 }
 
+/* A receipt is for ever: whoever gave it writes again only in an epoch that he asks for anew. */
+static void check_receipt(const struct host *h) {
+    const struct seen *s = &seen[h->site];
+    char path[64], key[96];
+    size_t len = 0;
+    if (!s->has_order || s->order.kind != ORDER_STOP)
+        return;
+    snprintf(path, sizeof path, "/store/%s", sites[h->site].name);
+    snprintf(key, sizeof key, "site/stop/%s", s->order_hash);
+    const char *state = store_peek(store_at(path), key, &len);
+    sim_check("I22 order before writes", !state || len != strlen("receipt") || memcmp(state, "receipt", len) != 0, "%s accepts writes, and its site has given a receipt for %s",
+              h->name, text_of(&s->order.epoch).at);
+}
+
 static void check_lease(const struct host *h) {
     const struct seen *s = &seen[h->site];
     sim_check("I4 lease containment", put_back[h->site] || (s->has_lease && strcmp(s->lease.holder_member, h->name) == 0),
@@ -100,6 +114,7 @@ static void check_lease(const struct host *h) {
 static void began_to_write(struct host *h) {
     sim_say("world", "%s accepts writes", h->name);
     check_epoch(h);
+    check_receipt(h);
     check_content(h);
     if (last_writer != h)
         openings++;
