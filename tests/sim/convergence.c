@@ -167,6 +167,14 @@ static bool nothing_is_open(struct look *l) {
     return true;
 }
 
+bool world_bootstrap_was_taken_back(void) {
+    const struct cluster *cluster = cluster_of(coordinator_hosts[0]);
+    for (uint32_t i = 0; cluster && i < cluster->operation_count; i++)
+        if (cluster->operations[i].kind == OP_BOOTSTRAP && cluster->operations[i].state == OP_ABORTED)
+            return true;
+    return false;
+}
+
 static bool was_born(struct look *l) {
     for (int i = 0; i < site_count; i++)
         if (!invariants_holds_order(i) && !waits_for_person(i))

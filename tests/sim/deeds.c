@@ -7,6 +7,8 @@
 #include <signal.h>
 #include <stdio.h>
 
+#define WALL_ERROR_MS 500 /* of a clock that is looked after */
+
 /* A deed that is in force. */
 struct force {
     struct deed deed;
@@ -379,13 +381,14 @@ void deed_do(const struct deed *d) {
         sim_at(sim_now + d->ms * MS, on_end, f, 0);
 }
 
-/* Everything that was done to the world is over; what is down comes up. Wall clocks stay wrong. */
+/* Everything that was done to the world is over; what is down comes up, wall clocks are set again. */
 void deeds_heal(void) {
     for (int i = 0; i < force_count; i++)
         end_force(&forces[i]);
     network_heal();
     for (int i = 0; i < host_count; i++) {
         boot_one(&hosts[i]);
+        hosts[i].wall_offset_ms %= WALL_ERROR_MS;
         if (hosts[i].postgres)
             pause_replay(hosts[i].postgres, false);
         pause_process(hosts[i].agent, false);

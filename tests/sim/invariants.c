@@ -11,6 +11,8 @@
 
 /* A site's records, decoded when they change. */
 struct seen {
+    struct site_store *store;
+    int64_t revision;
     char lease_text[64], vote_text[64], order_text[64];
     bool has_lease, has_vote, has_order;
     struct lease lease;
@@ -94,13 +96,12 @@ static void check_epoch(const struct host *h) {
 /* A receipt is for ever: whoever gave it writes again only in an epoch that he asks for anew. */
 static void check_receipt(const struct host *h) {
     const struct seen *s = &seen[h->site];
-    char path[64], key[96];
+    char key[96];
     size_t len = 0;
     if (!s->has_order || s->order.kind != ORDER_STOP)
         return;
-    snprintf(path, sizeof path, "/store/%s", sites[h->site].name);
     snprintf(key, sizeof key, "site/stop/%s", s->order_hash);
-    const char *state = store_peek(store_at(path), key, &len);
+    const char *state = store_peek(s->store, key, &len);
     sim_check("I22 order before writes", !state || len != strlen("receipt") || memcmp(state, "receipt", len) != 0, "%s accepts writes, and its site has given a receipt for %s",
               h->name, text_of(&s->order.epoch).at);
 }
@@ -168,11 +169,15 @@ static void check_holders(void) {
 
 /* ---- what may never go back ---- */
 
-static bool peek(int site, const char *key, char text[64], bool *has) {
+static struct site_store *store_of_site(int site) {
     char path[64];
-    size_t len = 0;
     snprintf(path, sizeof path, "/store/%s", sites[site].name);
-    const char *at = store_peek(store_at(path), key, &len);
+    return store_at(path);
+}
+
+static bool peek(int site, const char *key, char text[64], bool *has) {
+    size_t len = 0;
+    const char *at = store_peek(seen[site].store, key, &len);
     *has = at != NULL;
     if (!at)
         len = 0;
@@ -271,6 +276,11 @@ static void check_records(void) {
         static struct lease lease;
         static struct vote vote;
         bool has;
+        if (!s->store)
+            s->store = store_of_site(i);
+        if (s->revision == store_revision(s->store))
+            continue;
+        s->revision = store_revision(s->store);
         if (peek(i, "site/lease", s->lease_text, &has) && field_from_json(&lease_table, "lease", (struct bytes){s->lease_text, strlen(s->lease_text)}, &lease, &err))
             lease_changed(i, &lease);
         s->has_lease |= has;

@@ -67,6 +67,8 @@ struct site_store *store_at(const char *path) {
     return s;
 }
 
+int64_t store_revision(const struct site_store *s) { return s->content ? s->content->revision : 0; }
+
 const char *store_peek(const struct site_store *s, const char *key, size_t *len) {
     struct bytes value = store_content_get(s->content, key);
     if (len)

@@ -16,6 +16,7 @@ struct site_store {
     bool files_full;          /* follows its host's disk (embedded) */
 };
 struct site_store *store_at(const char *path); /* made when first asked for */
+int64_t store_revision(const struct site_store *s); /* grows with each change */
 /* What it holds, for invariants: NULL when absent. */
 const char *store_peek(const struct site_store *s, const char *key, size_t *len);
 void store_put_back(struct site_store *s, sim_time ago, bool new_identity); /* as it was then; 0: empty. new_identity: lease record gets another store_id */

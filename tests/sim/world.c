@@ -26,6 +26,8 @@ static const char *const site_names[] = {"ams", "fra", "lon"};
 #define BIRTH_AT (1 * SECOND)
 #define WHOLE_WITHIN (300 * SECOND)  /* from birth, or from healing, until all is as declared */
 
+#define TAKEN_BACK_FOR (600 * SECOND) /* so long a bootstrap that a person has aborted is not begun again */
+
 /* ---- building ---- */
 
 static struct host *add_host(int site, int member, const char *name) {
@@ -200,7 +202,10 @@ static void liveness_phase(void) {
     world_healed = true;
     deeds_heal();
     sim_time healed = sim_now;
-    if (!run_until_whole(sim_now + WHOLE_WITHIN, lacking, sizeof lacking))
+    bool whole = run_until_whole(sim_now + WHOLE_WITHIN, lacking, sizeof lacking);
+    if (!whole && world_bootstrap_was_taken_back())
+        whole = run_until_whole(sim_now + TAKEN_BACK_FOR, lacking, sizeof lacking);
+    if (!whole)
         sim_fail("I31 convergence", "%lld s after everything was healed: %s", (long long)((sim_now - healed) / SECOND), lacking);
     sim_say("world", "whole again after %lld s", (long long)((sim_now - healed) / SECOND));
 }

@@ -150,5 +150,6 @@ void invariants_store_back(int site);         /* deeds.c: the store of that site
 void invariants_slots_dropped(void);          /* deeds.c: by a person: WAL may go that somebody needs */
 void invariants_check(void);      /* after each event */
 bool world_has_converged(char *lacking, size_t size); /* liveness: one primary writable, all else streams, nothing open */
+bool world_bootstrap_was_taken_back(void);
 void invariants_end(void);        /* after the liveness phase: every acknowledged row is in the primary */
 #endif
