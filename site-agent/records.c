@@ -51,12 +51,13 @@ static bool mark_order(struct agent *a, const struct order *o, struct bytes enve
     if (o->serial < a->state.serial || epoch_compare(&o->epoch, &a->state.epoch) < 0)
         return true;
     order_copy_path(a, path);
+    if (!file_write(path, envelope.at, envelope.len, 0600, &err)) {
+        complain(a, "site/order", &err);
+        a->records.retry = true;
+        return false;
+    }
     raise_marks(&a->state, o);
-    if (file_write(path, envelope.at, envelope.len, 0600, &err))
-        return true;
-    complain(a, "site/order", &err);
-    a->records.retry = true;
-    return false;
+    return true;
 }
 
 /* At the start: our own copy lies in a private directory and is believed as far as its form is right. */

@@ -171,7 +171,7 @@ static void check_holders(void) {
 
 static struct site_store *store_of_site(int site) {
     char path[64];
-    snprintf(path, sizeof path, "/store/%s", sites[site].name);
+    snprintf(path, sizeof path, "/store/%.31s", sites[site].name);
     return store_at(path);
 }
 
