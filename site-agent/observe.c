@@ -60,7 +60,7 @@ static void view_candidate(struct agent *a, struct view *v, int64_t now_wall_ms)
         return;
     LARGE_LOCAL struct site_state held;
     records_site_state(a, &held);
-    bool ahead = c->order.issued > clock_wall_ms() + CLOCK_AHEAD_MAX_MS;
+    bool ahead = c->order.issued > now_wall_ms + CLOCK_AHEAD_MAX_MS; /* of the clock with its floor: a clock that was set back is no reason */
     if (ahead)
         str_copy(c->reason, sizeof c->reason, "3.5 issued more than five minutes in our future: check the clocks of coordinator and site");
     if (a->records.order_unreadable)

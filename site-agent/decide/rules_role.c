@@ -62,6 +62,8 @@ static bool birth_backs_off(const struct view *v) { return born(v) && v->data !=
 static bool birth_empty(const struct view *v) { return born(v) && v->data == DATA_ABSENT && !v->data_expected; }
 static bool birth_down(const struct view *v) { return born(v) && v->data == DATA_PRESENT && v->identity && !v->postmaster && v->back_off_ms <= 0; }
 static bool birth_up(const struct view *v) { return born(v) && v->postmaster && v->answers && !v->in_recovery; }
+/* The directory was started at rest, before this member led again: nothing is born in recovery. */
+static bool birth_in_recovery(const struct view *v) { return born(v) && v->postmaster && !v->as_primary; }
 /* Until the roles are there, the server does not answer to ours. */
 static bool birth_without_roles(const struct view *v) { return born(v) && v->postmaster && !v->in_recovery && !v->roles; }
 static bool birth_unrecorded(const struct view *v) { return birth_up(v) && !v->lineage_known; }
@@ -146,6 +148,7 @@ const struct rule role_rules[] = {
     RULE("R40", "birth-backs-off", "initdb failed: tries again after a pause", birth_backs_off, WAKE_IDLE, NO_STEP),
     RULE("R41", "birth-empty", "ordered to begin the cluster: initdb beside the data directory", birth_empty, WAKE_SOON, STEP_INITDB, -1),
     RULE("R42", "birth-down", "the new directory is started as the cluster's first primary", birth_down, 20, STEP_START_PRIMARY, -1),
+    RULE("R47", "birth-in-recovery", "runs in recovery where the cluster's first primary belongs: stopped, then started as primary", birth_in_recovery, 20, STEP_STOP, -1),
     RULE("R43", "birth-roles", "the database roles of pgregent are made", birth_without_roles, 20, STEP_CREATE_ROLES, -1),
     RULE("R44", "birth-unrecorded", "the first timeline's identity is recorded", birth_unrecorded, 20, STEP_RECORD_LINEAGE, -1),
     RULE("R45", "born", "the cluster is born: its first epoch is open", birth_up, 20, STEP_OPENED, -1),

@@ -19,7 +19,7 @@ bool agent_holds_lease(const struct host *h) {
 
 bool agent_marks(const struct host *h, struct epoch *epoch, int64_t *serial) {
     const struct agent *a = h->member == NOWHERE ? NULL : agent_on(h);
-    if (!a || !a->state.instance[0])
+    if (!a || !a->server.main) /* made once everything has been read */
         return false;
     *epoch = a->state.epoch;
     *serial = a->state.serial;
