@@ -99,12 +99,17 @@ static const char *system_id(const struct cluster *cluster) {
 static int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
 
 /* The receiver judges expiry by its own clock, with a floor from what it accepted last (3.5). A wall clock here that was
- * set back must not make every order look old there: no order is issued before what the site has said or been told. */
+ * set back must not make every order look old there: no order is issued before what the site has said or been told. But a
+ * time that was issued while a clock, here or there, was far ahead for a moment, and that the site has not accepted, is
+ * forgotten: it would refuse everything until that time has come. */
+#define CLOCK_AHEAD_MAX_MS 300000 /* the sites refuse what is further in their future */
 static int64_t issued_at(const struct site *s) {
     int64_t known_ms = s->report->made_at;
     if (s->held.present)
         known_ms = later(known_ms, s->held.order.issued);
-    return later(clock_wall_ms(), later(known_ms, s->last_issued) + 1);
+    known_ms = later(clock_wall_ms(), known_ms + 1);
+    bool believable = s->last_issued < known_ms + CLOCK_AHEAD_MAX_MS;
+    return believable ? later(known_ms, s->last_issued + 1) : known_ms;
 }
 
 static void fill_identity(const struct coordinator *c, const struct cluster *cluster, const struct site *s, struct order *o) {
