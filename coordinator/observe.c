@@ -155,7 +155,39 @@ static void compare_held(const struct cluster *cluster, int site, struct site_fa
                          (!known || same_lineage_end(&s->held.order.upstream_lineage, &wanted.upstream_lineage));
 }
 
+/* ---- the slots that a site holds for others ---- */
+
+static bool order_names(const struct order *o, const char *consumer) {
+    for (uint32_t i = 0; i < o->slot_count; i++)
+        if (str_eq(o->slots[i].site, consumer))
+            return true;
+    return false;
+}
+
+static bool has_slot_for(const struct member_status *m, const char *consumer) {
+    char name[SLOT_NAME_MAX], anchor[SLOT_NAME_MAX];
+    slot_name(name, SLOT_SITE, consumer);
+    slot_name(anchor, SLOT_ANCHOR, consumer);
+    return slot_of(m, name) || slot_of(m, anchor);
+}
+
+static bool holds_slots_for(const struct site *s, const char *consumer) {
+    if (s->held.present)
+        return order_names(&s->held.order, consumer);
+    for (uint32_t i = 0; s->report && i < s->report->member_count; i++)
+        if (has_slot_for(&s->report->members[i], consumer))
+            return true;
+    return false;
+}
+
 /* ---- sites ---- */
+
+static bool is_blank(const struct report *r) {
+    for (uint32_t i = 0; i < r->member_count; i++)
+        if (r->members[i].has_data)
+            return false;
+    return r->store_ok && !r->has_order;
+}
 
 static void raise_stop(struct site_facts *out, const struct receipt *r) {
     if (r->kind != RECEIPT_STOPPED || epoch_compare(&out->stopped, &r->epoch) > 0)
@@ -222,9 +254,12 @@ static void observe_site(const struct cluster *cluster, uint32_t i, const struct
     for (uint32_t m = 0; m < t->member_count; m++)
         observe_member(s, &t->members[m], &out->members[m]);
     observe_receipts(cluster, s, out);
+    for (uint32_t y = 0; y < cluster->site_count; y++)
+        out->holds_slots_for[y] = holds_slots_for(s, cluster->sites[y].name);
     if (!r)
         return;
     out->heard = true;
+    out->blank = is_blank(r);
     out->fresh = now_ms - s->arrived_boot_ms < REPORT_FRESH_MS;
     out->speaks = r->speaks;
     out->lineage = r->lineage.count > 0;

@@ -42,7 +42,8 @@ int cluster_upstream(const struct cluster_view *v, int site) {
 bool cluster_slot_wanted(const struct cluster_view *v, int x, int y) {
     if (x == y) return false;
     bool joins = v->op.open && v->op.kind == OP_BOOTSTRAP && v->op.to == y && cluster_upstream(v, y) == x;
-    return v->sites[y].has_order || joins;
+    bool kept = v->sites[x].holds_slots_for[y] && !v->sites[y].blank;
+    return v->sites[y].has_order || joins || kept;
 }
 
 bool cluster_owned(const struct cluster_view *v, int site) {

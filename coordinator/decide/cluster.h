@@ -14,7 +14,8 @@ struct epoch cluster_epoch(const struct cluster_view *v); /* highest known to ha
 int cluster_primary(const struct cluster_view *v);        /* the site of that epoch; NOBODY */
 bool cluster_is_open(const struct cluster_view *v);       /* some epoch was opened */
 int cluster_upstream(const struct cluster_view *v, int site); /* whom this site shall follow; NOBODY */
-/* Shall site x hold slots for site y: y is, or is about to be, a standby that might stream from x. */
+/* Shall site x hold slots for site y: y is, or is about to be, a standby that might stream from x. Slots that are held go
+ * only when y says itself that it needs none: a site that was not heard yet may be a standby that is down. */
 bool cluster_slot_wanted(const struct cluster_view *v, int x, int y);
 bool cluster_owned(const struct cluster_view *v, int site); /* the open operation alone gives it orders */
 

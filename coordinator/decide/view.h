@@ -63,11 +63,13 @@ struct site_facts {
     bool lineage;          /* the timelines of its leader's directory are known */
     /* the order that it holds */
     bool has_order;
+    bool blank;            /* it has read its store: there is no order, and no member has data */
     int order_kind, order_role;
     struct epoch order_epoch;
     bool order_ours;       /* it belongs to the open operation */
     char stop_op[OP_ID_MAX]; /* it is a stop, of this operation; "": none */
     bool stop_dropped;     /* it was a stop, and the site has dropped the request */
+    bool holds_slots_for[SITES_MAX]; /* by the order that it holds; when that is not one that we know, by what stands on its members */
     bool slots_fit;        /* it names the slots that this site shall hold */
     bool upstream_fits;    /* it names the present upstream, its members and its timelines */
     bool readying;         /* it asks the site to be ready for promotion */

@@ -1025,6 +1025,39 @@ static void stale_figures_are_shown_as_unknown(void **state) {
     stop(c);
 }
 
+static int slots_held_by(const struct site_double *s) { return (int)s->state.order.slot_count; }
+
+/* The journal was put back: what the sites hold is not what it says. */
+static void forget_what_is_held(struct coordinator *c) {
+    for (uint32_t i = 0; i < c->clusters[0]->site_count; i++) {
+        struct site *s = &c->clusters[0]->sites[i];
+        text_unref(s->held.envelope);
+        s->held = (struct issued){0};
+        journal_order(c, c->clusters[0], s);
+    }
+}
+
+/* The standby is down while the coordinator starts: the primary goes on holding its WAL. */
+static void a_restart_takes_no_slots_from_a_site_that_is_down(void **state) {
+    (void)state;
+    for (int forgotten = 0; forgotten < 2; forgotten++) {
+        struct coordinator *c;
+        begin_world(OBEYS);
+        play(-1, 0, 0, &c); /* fra is the primary now */
+        int64_t serial = sites[1].state.order.serial;
+        assert_int_equal(slots_held_by(&sites[1]), 2);
+        stop(c);
+        sites[0].silent = true;
+        c = start();
+        if (forgotten)
+            forget_what_is_held(c);
+        c = play_on(c, 4);
+        assert_int_equal(sites[1].state.order.serial, serial + forgotten); /* what is not known is ordered anew */
+        assert_int_equal(slots_held_by(&sites[1]), 2);
+        stop(c);
+    }
+}
+
 static void count_key(void *context, const char *key, const char *value) {
     (void)key;
     (void)value;
@@ -1083,6 +1116,7 @@ int main(void) {
         cmocka_unit_test(a_corrected_topology_gets_past_what_cannot_finish),
         cmocka_unit_test(a_creation_that_cannot_begin_is_taken_back),
         cmocka_unit_test(the_oldest_makes_room_in_the_journal_too),
+        cmocka_unit_test(a_restart_takes_no_slots_from_a_site_that_is_down),
         cmocka_unit_test(a_topology_that_was_beaten_is_told_so),
     };
     return cmocka_run_group_tests(tests, make_world, end_world);
