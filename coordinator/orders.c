@@ -98,18 +98,15 @@ static const char *system_id(const struct cluster *cluster) {
 
 static int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
 
-/* The receiver judges expiry by its own clock, with a floor from what it accepted last (3.5). A wall clock here that was
- * set back must not make every order look old there: no order is issued before what the site has said or been told. But a
- * time that was issued while a clock, here or there, was far ahead for a moment, and that the site has not accepted, is
- * forgotten: it would refuse everything until that time has come. */
+/* The receiver judges expiry by its own clock, with a floor from what it accepted last (3.5), and tells it in its reports. A
+ * wall clock here that was set back must not make every order look old there: no order is issued before what the site has
+ * said or been told. But what was issued while a clock, here or there, was far ahead for a moment is forgotten: the site
+ * would refuse everything until that time has come. */
 #define CLOCK_AHEAD_MAX_MS 300000 /* the sites refuse what is further in their future */
 static int64_t issued_at(const struct site *s) {
-    int64_t known_ms = s->report->made_at;
-    if (s->held.present)
-        known_ms = later(known_ms, s->held.order.issued);
-    known_ms = later(clock_wall_ms(), known_ms + 1);
-    bool believable = s->last_issued < known_ms + CLOCK_AHEAD_MAX_MS;
-    return believable ? later(known_ms, s->last_issued + 1) : known_ms;
+    int64_t known_ms = later(clock_wall_ms(), s->report->made_at + 1);
+    int64_t told_ms = s->held.present ? later(s->held.order.issued, s->last_issued) : s->last_issued;
+    return told_ms < known_ms + CLOCK_AHEAD_MAX_MS ? later(known_ms, told_ms + 1) : known_ms;
 }
 
 static void fill_identity(const struct coordinator *c, const struct cluster *cluster, const struct site *s, struct order *o) {
@@ -158,11 +155,23 @@ static bool sign(struct coordinator *c, struct issued *out, struct err *err) {
     return true;
 }
 
+/* A try after a refusal is no news for the audit log: its answer will be, when it is another one. */
+static void tell_issued(struct coordinator *c, const struct cluster *cluster, const struct site *s, const char *rule, bool again) {
+    const struct order *o = &s->pending.order;
+    char epoch[EPOCH_TEXT_MAX];
+    epoch_format(&o->epoch, epoch);
+    if (again)
+        log_info("a refused order is tried again", F_STR("cluster", cluster->name), F_STR("site", s->name), F_STR("rule", rule), F_STR("kind", order_kind_names[o->kind]), F_STR("epoch", epoch),
+                 F_INT("serial", o->serial), F_STR("document", s->pending.hash));
+    else
+        note(c, cluster, c->config.name, "order issued", s->name, o->op, rule, s->pending.hash, "%s %s serial %lld", order_kind_names[o->kind], epoch, (long long)o->serial);
+}
+
 void order_issue(struct coordinator *c, struct cluster *cluster, const struct order_intent *intent, const char *rule) {
     struct site *s = &cluster->sites[intent->site];
     struct operation *op = cluster_open_operation(cluster);
-    char epoch[EPOCH_TEXT_MAX];
     struct err err = {0};
+    bool was_refused = s->refused;
     text_unref(s->pending.envelope);
     s->pending = (struct issued){0};
     s->refused = false;
@@ -178,9 +187,7 @@ void order_issue(struct coordinator *c, struct cluster *cluster, const struct or
         op->stop_serial = s->pending.order.serial;
         journal_operation(c, cluster, op);
     }
-    epoch_format(&intent->epoch, epoch);
-    note(c, cluster, c->config.name, "order issued", s->name, s->pending.order.op, rule, s->pending.hash, "%s %s serial %lld", order_kind_names[intent->kind], epoch,
-         (long long)s->pending.order.serial);
+    tell_issued(c, cluster, s, rule, was_refused && refusal_is_of(&s->refusal, &s->pending.order));
     cluster->changed = true;
 }
 

@@ -147,7 +147,7 @@ void report_fill(struct agent *a, struct report *r, bool sign_receipts) {
     str_copy(r->member, sizeof r->member, a->config.member);
     str_copy(r->instance, sizeof r->instance, a->state.instance);
     str_copy(r->life, sizeof r->life, a->life);
-    r->made_at = clock_wall_ms();
+    r->made_at = agent_wall_ms(a); /* the clock that judges: what is issued after it is not old here */
     if (!a->topology)
         return;
     r->topology_version = a->topology->topology_version;

@@ -119,7 +119,10 @@ static void prune_receipts(struct swap *s) {
 static void add_receipt(struct swap *s, struct receipt *receipt) {
     struct agent *a = s->agent;
     prune_receipts(s);
+    const struct records *r = &a->records;
     receipt->made_at = agent_wall_ms(a);
+    if (r->receipt_count && receipt->made_at <= r->receipts[r->receipt_count - 1].made_at)
+        receipt->made_at = r->receipts[r->receipt_count - 1].made_at + 1; /* keys sort by time: the newest comes last, whatever the clock says */
     str_copy(receipt->cluster, sizeof receipt->cluster, a->config.cluster);
     str_copy(receipt->site, sizeof receipt->site, a->config.site);
     str_copy(receipt->member, sizeof receipt->member, a->config.member);

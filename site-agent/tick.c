@@ -8,10 +8,12 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-/* The receiver's clock, never behind the newest document that was accepted (3.5). */
+/* The receiver's clock, never behind the newest document that was accepted (3.5), and never far ahead of what it says
+ * itself: a clock that was wrong for a moment, and has been set back, must not make everything look old. */
 int64_t agent_wall_ms(const struct agent *a) {
-    int64_t now_ms = clock_wall_ms();
-    return now_ms > a->state.last_wall_ms ? now_ms : a->state.last_wall_ms;
+    int64_t now_ms = clock_wall_ms(), most_ms = now_ms + CLOCK_AHEAD_MAX_MS;
+    int64_t floor_ms = a->state.last_wall_ms < most_ms ? a->state.last_wall_ms : most_ms;
+    return now_ms > floor_ms ? now_ms : floor_ms;
 }
 
 #define SAME_ERROR_EVERY_MS 10000
