@@ -10,5 +10,9 @@ extern const struct walk_model model_failsafe; /* lease.c: 1.7, 1.8, with the st
 extern const struct walk_model model_manual_two;   /* manual.c: 2.5, 2.6, 2.8 */
 extern const struct walk_model model_manual_to_and_fro;
 extern const struct walk_model model_manual_three;
+extern const struct walk_model model_leases; /* automatic.c: 2.1 to 2.5 */
+extern const struct walk_model model_safe;   /* automatic.c: 2.3, 4.5 */
+extern const struct walk_model model_safe_again;
+extern const struct walk_model model_safe_three;
 
 #endif
