@@ -1,5 +1,6 @@
 /* The audit log: every operation, step, order, receipt and refusal, each record holding the hash of the one before. A
- * record is written with the very commit that makes true what it tells. */
+ * record is written with the very commit that makes true what it tells. An order that is tried again because the site has
+ * refused it stands there again when its answer is another one. */
 #ifndef COORDINATOR_AUDIT_H
 #define COORDINATOR_AUDIT_H
 #include "coordinator/journal.h"

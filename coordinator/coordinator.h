@@ -30,6 +30,15 @@ struct issued {
     struct text *envelope;
 };
 
+/* The newest order that a site has refused since it last accepted one. */
+struct refusal {
+    int kind;
+    char op[OP_ID_MAX];
+    struct epoch epoch;
+    char facts[HASH_TEXT_MAX];   /* what the verdict rested on */
+    int64_t pause_ms;            /* before it is tried again; 0: nothing was refused */
+};
+
 /* One site, as it was heard last. */
 struct site {
     char name[NAME_MAX_BYTES];
@@ -44,6 +53,7 @@ struct site {
     bool refused;                /* the pending one was refused */
     int64_t refused_boot_ms;
     char refused_reason[192];
+    struct refusal refusal;
     /* receipts looked at already, by the hash of their envelopes: kept, known by another signature, or refused */
     char seen[RECEIPTS_SEEN_MAX][HASH_TEXT_MAX];
     uint32_t seen_count;
@@ -157,6 +167,11 @@ void note(struct coordinator *c, const struct cluster *cluster, const char *acto
 
 /* intake.c: reports */
 bool intake_report(struct coordinator *c, struct bytes envelope, struct err *err);
+/* refusals.c: the pending order was refused; a report came in; is that order the refused one again; until it is tried */
+void refusal_note(struct coordinator *c, struct cluster *cluster, struct site *s);
+void refusal_consider(struct site *s);
+bool refusal_is_of(const struct refusal *f, const struct order *o);
+int64_t refusal_retry_ms(const struct site *s, int64_t now_ms);
 /* relay.c */
 void relay_consider(struct coordinator *c, struct cluster *cluster, struct site *s, int64_t now_ms);
 /* observe.c */

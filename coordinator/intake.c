@@ -134,6 +134,7 @@ static void move_to_held(struct coordinator *c, struct cluster *cluster, struct 
     s->held = *o;
     s->pending = (struct issued){0};
     s->refused = false;
+    s->refusal = (struct refusal){0};
     journal_order(c, cluster, s);
     cluster->changed = true;
 }
@@ -153,11 +154,7 @@ static void follow_order(struct coordinator *c, struct cluster *cluster, struct 
     } else if (!str_eq(holds, s->pending.order.base)) {
         drop_pending(c, cluster, s, "the site holds another order than the one that this replaces");
     } else if (!s->refused && str_eq(r->refused_hash, s->pending.hash)) {
-        s->refused = true;
-        s->refused_boot_ms = clock_boot_ms();
-        str_copy(s->refused_reason, sizeof s->refused_reason, r->refused_reason);
-        note(c, cluster, s->name, "order refused", s->name, s->pending.order.op, "", s->pending.hash, "%s: %s", order_kind_names[s->pending.order.kind], r->refused_reason);
-        cluster->changed = true;
+        refusal_note(c, cluster, s);
     }
 }
 
@@ -184,6 +181,7 @@ static void take(struct coordinator *c, struct cluster *cluster, struct site *s,
     raise_mark(c, cluster, &r->vote.opened);
     raise_mark(c, cluster, &r->vote.known_opened);
     follow_order(c, cluster, s);
+    refusal_consider(s);
     check_held(c, cluster, s);
     consider_complete(c, cluster);
     consider_term(c, cluster);

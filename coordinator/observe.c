@@ -93,7 +93,7 @@ static void observe_orders(const struct operation *op, const struct site *s, int
     out->readying = s->held.present && s->held.order.target;
     out->pending = s->pending.present;
     out->refused = s->refused;
-    out->refused_ms = s->refused ? now_ms - s->refused_boot_ms : 0;
+    out->retry_ms = refusal_retry_ms(s, now_ms);
     if (!s->pending.present)
         return;
     out->pending_kind = s->pending.order.kind;

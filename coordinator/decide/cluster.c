@@ -96,4 +96,4 @@ bool site_waits(const struct site_facts *s) { return s->pending && !s->refused &
 
 bool site_waits_for(const struct site_facts *s, enum order_kind kind) { return site_waits(s) && s->pending_kind == (int)kind; }
 
-bool site_is_refusing(const struct site_facts *s) { return s->refused && s->refused_ms < REFUSED_RETRY_MS; }
+bool site_is_refusing(const struct site_facts *s) { return s->refused && s->retry_ms > 0; }

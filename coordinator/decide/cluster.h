@@ -3,7 +3,6 @@
 #define COORDINATOR_DECIDE_CLUSTER_H
 #include "coordinator/decide/decide.h"
 
-#define REFUSED_RETRY_MS 15000  /* a refused order of the steady state is tried again after this */
 #define VERIFY_LIMIT_MS 300000  /* a move that is done waits this long for the others to stream */
 #define HEAR_LIMIT_MS 10000      /* a move that is overdue waits this long for the target's first word */
 #define STILL_LIMIT_MS 60000     /* an operation that does not get on for this long asks a person */
@@ -28,7 +27,7 @@ bool site_has_handed_over(const struct site_facts *s, const struct epoch *epoch)
 const struct decline_facts *site_decline(const struct site_facts *s, const struct epoch *epoch);
 bool site_waits(const struct site_facts *s);       /* a published order that may still be accepted */
 bool site_waits_for(const struct site_facts *s, enum order_kind kind);
-bool site_is_refusing(const struct site_facts *s); /* refused, and not long ago */
+bool site_is_refusing(const struct site_facts *s); /* refused, and not tried again yet */
 
 static inline bool epoch_same(const struct epoch *a, const struct epoch *b) { return epoch_compare(a, b) == 0; }
 static inline bool epoch_below(const struct epoch *a, const struct epoch *b) { return epoch_compare(a, b) < 0; }

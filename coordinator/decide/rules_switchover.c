@@ -81,8 +81,8 @@ static bool holds_stop(const struct cluster_view *v) { return site_hands_over(fr
 static bool dropped(const struct cluster_view *v) { return from(v)->has_order && from(v)->order_ours && from(v)->order_kind == ORDER_STOP && from(v)->stop_dropped; }
 static bool dropped_first(const struct cluster_view *v) { return !v->op.abort && dropped(v); }
 static bool plain_again_sent(const struct cluster_view *v) { return v->op.abort && site_waits_for(from(v), ORDER_PREPARE); }
-static bool plain_again_refused(const struct cluster_view *v) { return v->op.abort && dropped(v) && from(v)->pending_kind == ORDER_PREPARE && site_is_refusing(from(v)); }
 static bool must_be_plain(const struct cluster_view *v) { return v->op.abort && (dropped(v) || v->op.stop_out); }
+static bool plain_again_refused(const struct cluster_view *v) { return must_be_plain(v) && from(v)->pending_kind == ORDER_PREPARE && site_is_refusing(from(v)); }
 static bool nothing_stopped(const struct cluster_view *v) { return v->op.abort && !holds_stop(v); }
 /* Silence is no proof that nothing was stopped. */
 static bool stop_unheard(const struct cluster_view *v) { return v->op.abort && !site_speaks(from(v)); }

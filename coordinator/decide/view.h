@@ -80,7 +80,7 @@ struct site_facts {
     struct epoch pending_epoch;
     bool pending_expired;
     bool refused;          /* the site has refused it */
-    int64_t refused_ms;    /* since then */
+    int64_t retry_ms;      /* until it is tried again; 0: now */
     /* its vote record and receipts */
     struct epoch promised, asked, opened, known_opened;
     struct epoch stopped, successor; /* newest receipt of a stop; zero: none */

@@ -24,7 +24,7 @@ static const struct fields story_decline_table = FIELDS("decline", struct declin
 static const struct field story_site_fields[] = {
     E(struct site_facts, upstream, story_sites), S(heard), S(fresh), S(speaks), S(lineage), S(has_order), E(struct site_facts, order_kind, order_kind_names),
     E(struct site_facts, order_role, site_role_names), P(struct site_facts, order_epoch), S(order_ours), FIELD_TEXT(struct site_facts, stop_op, 0, ""), S(stop_dropped), S(slots_fit), S(upstream_fits), S(readying), S(pending),
-    E(struct site_facts, pending_kind, order_kind_names), S(pending_ours), P(struct site_facts, pending_epoch), S(pending_expired), S(refused), N(struct site_facts, refused_ms),
+    E(struct site_facts, pending_kind, order_kind_names), S(pending_ours), P(struct site_facts, pending_epoch), S(pending_expired), S(refused), N(struct site_facts, retry_ms),
     P(struct site_facts, promised), P(struct site_facts, asked), P(struct site_facts, opened), P(struct site_facts, known_opened), P(struct site_facts, stopped),
     P(struct site_facts, successor), FIELD_LIST(struct site_facts, declines, decline_count, &story_decline_table, 0, ""), S(taken_back), N(struct site_facts, lag_bytes), S(replay_paused),
     N(struct site_facts, blockers), FIELD_END};

@@ -25,6 +25,8 @@ static int64_t ahead_ms; /* of the sites' and the operators' clocks */
 
 /* ---- a site that does what it is ordered, one step a round ---- */
 
+static const char *grumble;    /* every order is refused, with these words and the time; NULL: it is judged */
+
 enum temper { OBEYS, DROPS_STOP, NEVER_ASKS, DECLINES };
 static enum temper temper; /* of whoever stops, or is promoted */
 
@@ -137,6 +139,10 @@ static void receive(struct site_double *s, struct bytes envelope) {
     if (!verify_order(envelope, &topology, &o, &proofs, hash, &err))
         fail_msg("%s does not believe its order: %s", s->name, err.text);
     enum order_verdict verdict = order_judge(&s->state, &o, hash, &proofs, clock_wall_ms() + ahead_ms, reason, sizeof reason);
+    if (grumble) {
+        verdict = ORDER_REFUSE;
+        snprintf(reason, sizeof reason, "%s at %lld", grumble, (long long)clock_wall_ms());
+    }
     if (verdict == ORDER_REFUSE) {
         str_copy(s->refused_hash, sizeof s->refused_hash, hash);
         str_copy(s->refused_reason, sizeof s->refused_reason, reason);
@@ -1058,6 +1064,51 @@ static void a_restart_takes_no_slots_from_a_site_that_is_down(void **state) {
     }
 }
 
+/* Plays until the refused order was tried again, and was refused again; before that nothing is issued. */
+static struct coordinator *play_a_pause(struct coordinator *c, struct site *s, int64_t pause_ms) {
+    char hash[HASH_TEXT_MAX];
+    str_copy(hash, sizeof hash, s->pending.hash);
+    assert_int_equal(s->refusal.pause_ms, pause_ms);
+    c = play_on(c, 3);
+    assert_string_equal(s->pending.hash, hash);
+    s->refused_boot_ms -= pause_ms;
+    c = play_on(c, 2);
+    assert_string_not_equal(s->pending.hash, hash);
+    return c;
+}
+
+/* Whatever the reason is (a clock that is wrong): the pauses grow, and the audit log tells of it once. */
+static void a_refused_order_is_tried_again_after_growing_pauses(void **state) {
+    static const int64_t pauses_ms[] = {1000, 2000, 4000, 8000, 16000, 32000, 60000, 60000};
+    (void)state;
+    struct coordinator *c;
+    begin_world(OBEYS);
+    play(-1, 0, 0, &c);
+    struct site *s = &c->clusters[0]->sites[0];
+    grumble = "3.5 expired";
+    forget_what_is_held(c);
+    c = play_on(c, 3);
+    int64_t told = c->audit.n;
+    for (size_t i = 0; i < sizeof pauses_ms / sizeof pauses_ms[0]; i++)
+        c = play_a_pause(c, s, pauses_ms[i]);
+    assert_int_equal(c->audit.n, told);
+    grumble = "another reason"; /* is told, and the pauses begin anew */
+    c = play_a_pause(c, s, 60000);
+    assert_int_equal(c->audit.n, told + 1);
+    c = play_a_pause(c, s, 1000);
+    assert_int_equal(s->refusal.pause_ms, 2000);
+    sites[0].state.vote.promised_to.generation = 1; /* the verdict may be another one now */
+    str_copy(sites[0].state.vote.promised_to.site, sizeof sites[0].state.vote.promised_to.site, "fra");
+    c = play_on(c, 1);
+    assert_int_equal(s->refusal.pause_ms, 1000);
+    grumble = NULL;
+    s->refused_boot_ms -= 1000;
+    c = play_on(c, 2);
+    assert_true(s->held.present && !s->pending.present && !s->refused && !s->refusal.pause_ms);
+    check_audit(c);
+    stop(c);
+}
+
 static void count_key(void *context, const char *key, const char *value) {
     (void)key;
     (void)value;
@@ -1117,6 +1168,7 @@ int main(void) {
         cmocka_unit_test(a_creation_that_cannot_begin_is_taken_back),
         cmocka_unit_test(the_oldest_makes_room_in_the_journal_too),
         cmocka_unit_test(a_restart_takes_no_slots_from_a_site_that_is_down),
+        cmocka_unit_test(a_refused_order_is_tried_again_after_growing_pauses),
         cmocka_unit_test(a_topology_that_was_beaten_is_told_so),
     };
     return cmocka_run_group_tests(tests, make_world, end_world);
