@@ -1,4 +1,5 @@
-/* The journal: a copy of the store's keys in memory, and a list of changes that the next commit writes. */
+/* The journal: a copy of the store's keys in memory, and a list of changes that the next commit writes, in one swap or in
+ * several. A swap that was sent is sent unchanged until its outcome is known: only then does one key tell for all. */
 #include "coordinator/journal.h"
 #include "rt/clock.h"
 #include "rt/failpoint.h"
@@ -17,7 +18,8 @@ struct journal_key {
     char key[STORE_KEY_MAX + 1];
     char *stored; /* what the store has; NULL: nothing */
     char *wanted; /* what it shall have after the commit */
-    bool changed, keep;
+    char *sent;   /* what the swap under way gives it */
+    bool changed, keep, sending;
 };
 struct journal {
     struct store *store;
@@ -25,6 +27,7 @@ struct journal {
     struct journal_key *keys; /* sorted by name */
     size_t count, capacity;
     size_t changes;
+    size_t sending; /* keys of the swap under way, or of unknown outcome */
 };
 
 static size_t find(const struct journal *j, const char *key, bool *found) {
@@ -69,6 +72,7 @@ static struct journal_key *add(struct journal *j, const char *key) {
 static void drop(struct journal *j, size_t at) {
     rt_free(j->keys[at].stored);
     rt_free(j->keys[at].wanted);
+    rt_free(j->keys[at].sent);
     memmove(j->keys + at, j->keys + at + 1, (j->count - at - 1) * sizeof j->keys[0]);
     j->count--;
 }
@@ -171,48 +175,81 @@ bool journal_is_dirty(const struct journal *j) { return j->changes > 0; }
 
 static struct bytes text_bytes(const char *text) { return text ? (struct bytes){text, strlen(text)} : (struct bytes){NULL, 0}; }
 
-/* Written: what was wanted is what the store has now. */
-static void settle(struct journal *j, const struct store_op *ops, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        bool found;
-        size_t at = find(j, ops[i].key, &found);
-        struct journal_key *k = &j->keys[at];
-        rt_free(k->stored);
-        k->stored = k->wanted ? rt_strdup(k->wanted) : NULL;
-        k->changed = false;
-        j->changes--;
+/* What was put back before it was sent is no change. */
+static void choose(struct journal *j) {
+    for (size_t i = 0; i < j->count && j->sending < STORE_SWAP_MAX; i++) {
+        struct journal_key *k = &j->keys[i];
+        if (!k->changed || str_eq(k->stored, k->wanted))
+            continue;
+        k->sending = true;
+        k->sent = k->wanted ? rt_strdup(k->wanted) : NULL;
+        j->sending++;
     }
-    for (size_t i = j->count; i > 0; i--)
-        if (!j->keys[i - 1].changed && (!j->keys[i - 1].wanted || !j->keys[i - 1].keep))
+}
+
+static size_t collect(const struct journal *j, struct store_op ops[STORE_SWAP_MAX]) {
+    size_t count = 0;
+    for (size_t i = 0; i < j->count; i++)
+        if (j->keys[i].sending)
+            ops[count++] = (struct store_op){j->keys[i].key, text_bytes(j->keys[i].stored), text_bytes(j->keys[i].sent)};
+    return count;
+}
+
+/* Written: what was sent is what the store has now. */
+static void settle(struct journal *j) {
+    for (size_t i = 0; i < j->count; i++) {
+        struct journal_key *k = &j->keys[i];
+        if (!k->sending)
+            continue;
+        rt_free(k->stored);
+        k->stored = k->sent;
+        k->sent = NULL;
+        k->sending = false;
+    }
+    j->sending = 0;
+}
+
+/* Changes that are none any more, and keys that nobody will ask for again. */
+static void tidy(struct journal *j) {
+    for (size_t i = j->count; i > 0; i--) {
+        struct journal_key *k = &j->keys[i - 1];
+        if (k->changed && str_eq(k->stored, k->wanted)) {
+            k->changed = false;
+            j->changes--;
+        }
+        if (!k->changed && (!k->wanted || !k->keep))
             drop(j, i - 1);
+    }
 }
 
 struct checking {
-    const char *key, *wanted, *stored;
-    bool is_wanted, is_stored;
+    const struct store_op *op;
+    bool is_sent, is_stored;
+    enum store_outcome outcome;
+    struct err err;
 };
+static bool same_bytes(struct bytes a, struct bytes b) { return !a.at == !b.at && a.len == b.len && (!a.at || !memcmp(a.at, b.at, a.len)); }
 static void on_checked(void *context, const struct store_answer *answer) {
     struct checking *c = context;
     struct bytes now = {NULL, 0};
     for (size_t i = 0; i < answer->count; i++)
-        if (str_eq(answer->entries[i].key, c->key))
+        if (str_eq(answer->entries[i].key, c->op->key))
             now = answer->entries[i].value;
-    struct bytes wanted = text_bytes(c->wanted), stored = text_bytes(c->stored);
-    bool read = answer->outcome == STORE_DONE;
-    c->is_wanted = read && !now.at == !wanted.at && now.len == wanted.len && (!now.at || !memcmp(now.at, wanted.at, now.len));
-    c->is_stored = read && !now.at == !stored.at && now.len == stored.len && (!now.at || !memcmp(now.at, stored.at, now.len));
+    c->outcome = answer->outcome;
+    c->err = answer->err;
+    c->is_sent = same_bytes(now, c->op->value);
+    c->is_stored = same_bytes(now, c->op->expect);
 }
 
-/* A swap that was beaten, or whose outcome is unknown: reads back what became of its first key, which tells for all. */
-static bool read_back(struct journal *j, const struct store_op *ops, bool *done, struct err *err) {
-    bool found;
-    size_t at = find(j, ops[0].key, &found);
-    struct checking c = {.key = ops[0].key, .wanted = j->keys[at].wanted, .stored = j->keys[at].stored};
-    store_read(j->store, c.key, clock_boot_ms() + COMMIT_DEADLINE_MS, on_checked, &c);
-    *done = c.is_wanted;
-    if (c.is_wanted || c.is_stored)
-        return true;
-    return err_set(err, ERR_CONFLICT, "key %s is not what this coordinator wrote", c.key);
+/* A swap that was beaten, or whose outcome is unknown: reads back what became of a key of it, which tells for all. What
+ * cannot be read tells nothing: the swap is sent again later. */
+static bool read_back(struct journal *j, const struct store_op *op, bool *done, struct err *err) {
+    struct checking c = {.op = op};
+    store_read(j->store, op->key, clock_boot_ms() + COMMIT_DEADLINE_MS, on_checked, &c);
+    if (c.outcome != STORE_DONE)
+        return err_set(err, ERR_IO, "write the journal: the outcome is not known, and reading back: %s", c.err.text);
+    *done = c.is_sent;
+    return c.is_sent || c.is_stored || err_set(err, ERR_CONFLICT, "key %s is not what this coordinator wrote", op->key);
 }
 
 struct committing {
@@ -225,14 +262,6 @@ static void on_committed(void *context, const struct store_answer *answer) {
     c->err = answer->err;
 }
 
-static size_t collect(const struct journal *j, struct store_op ops[STORE_SWAP_MAX]) {
-    size_t count = 0;
-    for (size_t i = 0; i < j->count && count < STORE_SWAP_MAX; i++)
-        if (j->keys[i].changed)
-            ops[count++] = (struct store_op){j->keys[i].key, text_bytes(j->keys[i].stored), text_bytes(j->keys[i].wanted)};
-    return count;
-}
-
 static bool commit_some(struct journal *j, struct err *err) {
     struct store_op ops[STORE_SWAP_MAX];
     size_t count = collect(j, ops);
@@ -241,18 +270,22 @@ static bool commit_some(struct journal *j, struct err *err) {
     store_swap(j->store, ops, count, clock_boot_ms() + COMMIT_DEADLINE_MS, on_committed, &c);
     FAILPOINT("journal-after-commit");
     bool done = c.outcome == STORE_DONE;
-    if ((c.outcome == STORE_BEATEN || c.outcome == STORE_UNKNOWN) && !read_back(j, ops, &done, err))
+    if ((c.outcome == STORE_BEATEN || c.outcome == STORE_UNKNOWN) && !read_back(j, &ops[0], &done, err))
         return false;
     if (!done)
         return err_set(err, c.err.code == ERR_NONE || c.err.code == ERR_CONFLICT ? ERR_IO : c.err.code, "write the journal: %s", c.err.text);
-    settle(j, ops, count);
+    settle(j);
     return true;
 }
 
 bool journal_commit(struct journal *j, struct err *err) {
-    while (j->changes)
-        if (!commit_some(j, err))
+    while (j->changes) {
+        if (!j->sending)
+            choose(j);
+        if (j->sending && !commit_some(j, err))
             return false;
+        tidy(j);
+    }
     return true;
 }
 
