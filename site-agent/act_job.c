@@ -50,6 +50,7 @@ static void start_job(struct agent *a, enum step step) {
         spec.kind = JOB_KIND_ATTACH;
         spec.deadline_ms = ATTACH_DEADLINE_MS;
         str_copy(spec.key, sizeof spec.key, up.key);
+        a->attachment.begun_lives = a->server.lives;
     }
     struct err err = {0};
     if (!job_start(a->self, a->config.state_dir, &spec, &a->job, &err))
@@ -86,6 +87,7 @@ static int attach_word(int verdict) {
 static void take_attach(struct agent *a, const struct job_result *r) {
     struct attachment *at = &a->attachment;
     str_copy(at->key, sizeof at->key, r->key);
+    at->lives = at->begun_lives; /* what has ended meanwhile may have left another directory: then this proves nothing */
     at->verdict = r->ok ? attach_word(r->attach) : ATTACH_FAILED;
     at->retry_boot_ms = clock_boot_ms() + ATTACH_RETRY_MS;
     str_copy(at->reason, sizeof at->reason, r->ok ? r->reason : r->error);
@@ -107,6 +109,7 @@ static void take_copy(struct agent *a, const struct job_result *r) {
     job_keep_lineage(a, &r->lineage, true);
     upstream_of(a, up);
     str_copy(a->attachment.key, sizeof a->attachment.key, up->key); /* a copy of it is part of its history */
+    a->attachment.lives = a->server.lives;
     a->attachment.verdict = ATTACH_OK;
     log_info("copied", F_INT("bytes", r->bytes), F_INT("ms", (int64_t)(r->seconds * 1000)));
     rt_free(up);

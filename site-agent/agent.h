@@ -142,7 +142,7 @@ struct server {
     bool starting_primary;          /* that start is one as a primary */
     int64_t back_off_until_ms, back_off_ms;
     bool start_failed;
-    int64_t seen_exit_pid;
+    int64_t lives;                  /* of PostgreSQL that have ended under our eyes: what a directory was proved to be then is to be proved anew */
     int64_t kill_sent_ms;
     int64_t production_pid;         /* the postmaster that was seen in production */
     int64_t ending_since_ms;        /* it says that it shuts down; 0: it does not */
@@ -155,9 +155,11 @@ struct server {
     bool roles_made;
 };
 
-/* ---- comparison with an upstream (4.3), cached for what it was made for ---- */
+/* ---- comparison with an upstream (4.3), cached for what it was made for: that history, and one life of the server ---- */
 struct attachment {
     char key[HASH_TEXT_MAX];
+    int64_t lives;      /* of the server, that had ended when the comparison began */
+    int64_t begun_lives; /* the same, of the comparison that runs */
     int verdict; /* enum view_attach */
     char reason[256];
     int64_t retry_boot_ms;
@@ -268,6 +270,7 @@ void observe(struct agent *a, struct view *v);
 void act(struct agent *a, const struct plan *p);
 void server_step(struct agent *a);      /* facts, probe, control file, dead-man's pushes */
 void server_set_deadline(struct agent *a);
+bool server_is_proved(const struct agent *a, const char *key); /* the directory is part of the history of that key (4.3) */
 bool server_configure(struct agent *a, bool write); /* desired configuration; true if it differs from what is applied */
 void server_event(void *agent, const struct deadman_status *status);
 void act_server(struct agent *a, enum step step);

@@ -238,11 +238,12 @@ static void view_upstream(struct agent *a, struct view *v, int64_t now_ms) {
     v->source_slot = up.slot_ready;
     v->streaming = v->answers && streams_right(a, &up);
     struct attachment *at = &a->attachment;
-    if (v->streaming && (!str_eq(at->key, up.key) || at->verdict != ATTACH_OK)) {
+    if (v->streaming && !server_is_proved(a, up.key)) {
         str_copy(at->key, sizeof at->key, up.key);
+        at->lives = a->server.lives;
         at->verdict = ATTACH_OK;
     }
-    v->attach = str_eq(at->key, up.key) ? at->verdict : ATTACH_UNCHECKED;
+    v->attach = str_eq(at->key, up.key) && at->lives == a->server.lives ? at->verdict : ATTACH_UNCHECKED;
     if ((v->attach == ATTACH_FAILED || v->attach == ATTACH_AHEAD) && now_ms >= at->retry_boot_ms)
         v->attach = ATTACH_UNCHECKED;
     v->job_cancel = a->job && job_kind(a->job) == JOB_KIND_COPY && (!up.known || !str_eq(job_key(a->job), up.target_key));

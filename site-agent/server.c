@@ -21,6 +21,7 @@ static void forget_postmaster(struct server *s) {
 static void watch_postmaster(struct server *s) {
     if (s->postmaster_fd_pid == s->status.postmaster_pid)
         return;
+    s->lives += s->postmaster_fd_pid > 0;
     forget_postmaster(s);
     s->facts_boot_ms = s->probe_boot_ms = s->timeline_seen = 0; /* what the last one said is void */
     s->promote_sent_ms = 0;
@@ -260,12 +261,18 @@ static void from_topology(const struct agent *a, struct pg_config_input *in) {
     in->slot_wal_max_bytes = a->topology->slot_wal_max;
 }
 
+/* A directory may change hands between two lives of its server: somebody promotes it, and it is killed for that. */
+bool server_is_proved(const struct agent *a, const char *key) {
+    const struct attachment *at = &a->attachment;
+    return at->verdict == ATTACH_OK && str_eq(at->key, key) && at->lives == a->server.lives;
+}
+
 /* Streams only from a history that the comparison has proved (4.3), or stays with what it has. */
 static void choose_upstream(struct agent *a, struct pg_config_input *in, char *target, size_t size) {
     LARGE_LOCAL struct upstream up;
     upstream_of(a, &up);
     bool leads = lease_valid(&a->lease, clock_boot_ms());
-    bool proved = up.known && a->attachment.verdict == ATTACH_OK && str_eq(a->attachment.key, up.key);
+    bool proved = up.known && server_is_proved(a, up.key);
     bool stays = a->server.applied_known && ((!leads && !up.wanted) || (up.wanted && str_eq(a->server.applied_target, up.target)));
     if (proved) {
         str_copy(in->primary_conninfo, sizeof in->primary_conninfo, up.conninfo);
