@@ -146,6 +146,7 @@ struct wal;
 void invariants_begin(void);
 void invariants_acknowledged(const struct host *h, const struct wal *record); /* clients.c: a client got its acknowledgement */
 void invariants_excuse(const struct host *h); /* deeds.c: a person promoted it by hand, or took its data for ever */
+void invariants_unguard(const struct host *h); /* deeds.c: its dead-man is stopped */
 void invariants_store_back(int site);         /* deeds.c: the store of that site is an older one now */
 void invariants_slots_dropped(void);          /* deeds.c: by a person: WAL may go that somebody needs */
 void invariants_check(void);      /* after each event */
