@@ -130,9 +130,20 @@ static bool follows(struct look *l, const struct host *h) {
     return true;
 }
 
+/* A member that was away while its new leader was copied: the leader has no WAL as old as this one's end. It is to be copied
+ * anew, and a person says so (4.3). The truth is asked, not the verdict: a wrong verdict is no excuse. */
+static bool must_be_copied(const struct host *h) {
+    for (int m = 0; m < sites[h->site].member_count; m++) {
+        const struct host *leader = sites[h->site].members[m];
+        if (leader != h && agent_holds_lease(leader) && leader->postgres->oldest_kept > h->postgres->flushed->end)
+            return true;
+    }
+    return false;
+}
+
 static bool everybody_follows(struct look *l) {
     for (int i = 0; i < host_count; i++)
-        if (hosts[i].member != NOWHERE && &hosts[i] != l->writer && !waits_for_person(hosts[i].site) && !follows(l, &hosts[i]))
+        if (hosts[i].member != NOWHERE && &hosts[i] != l->writer && !waits_for_person(hosts[i].site) && !follows(l, &hosts[i]) && !must_be_copied(&hosts[i]))
             return false;
     return true;
 }
