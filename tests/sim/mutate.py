@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Puts known mistakes into the product and sees whether the simulator finds them: a check that finds nothing proves nothing.
 
-mutations.txt lists the mistakes. Each is compiled into a simulator of its own, which plays seeds 1, 2, 3 ... in growing batches
-until a history fails that does not fail without the mistake, or the mistake's budget of seeds is used up.
+mutations.txt lists the mistakes. Each is compiled into a simulator of its own, which plays seeds 1, 2, 3 ... until a history fails
+that does not fail without the mistake, or the mistake's budget of seeds is used up.
 
   mutate.py [--only NAME[,NAME]] [--sample K [--rotate R]] [--list] [--keep] [--budget N]
       --sample K    every K-th only, beginning with number R modulo K
@@ -20,7 +20,6 @@ import time
 
 LIST = "tests/sim/mutations.txt"
 BUILD = os.environ.get("BUILD", "build")
-FIRST_BATCH = 20
 PLAY_SECONDS = 900
 
 
@@ -105,7 +104,8 @@ def build(mutation, directory):
 
 
 def play(binary, first, count):
-    done = subprocess.run([binary, "--seeds", str(count), "--from", str(first)], capture_output=True, text=True, timeout=PLAY_SECONDS)
+    """Failures of seeds first .. first + count - 1, up to the first or a few more: all seeds before the last of them were played."""
+    done = subprocess.run([binary, "--first", "--seeds", str(count), "--from", str(first)], capture_output=True, text=True, timeout=PLAY_SECONDS)
     failures = re.findall(r"^seed (\d+) failed at [\d.]+ s: ([^:]*)", done.stdout, re.M)
     if not re.search(r"^\d+ histories, \d+ failed$", done.stdout, re.M):
         raise ValueError("the simulator does not come to its end: " + done.stderr[-500:])
@@ -120,13 +120,13 @@ def fails_anyway(seed, known={}):
 
 def hunt(binary, budget):
     """(invariant, seed) of the first failure that the mistake is to blame for; None."""
-    first, batch = 1, FIRST_BATCH
+    first = 1
     while first <= budget:
-        count = min(batch, budget - first + 1)
-        for seed, invariant in play(binary, first, count):
+        failures = play(binary, first, budget - first + 1)
+        for seed, invariant in failures:
             if not fails_anyway(seed):
                 return invariant, seed
-        first, batch = first + count, batch * 2
+        first = failures[-1][0] + 1 if failures else budget + 1
     return None
 
 
@@ -146,6 +146,19 @@ def judge(mutation, options):
     return caught, verdict
 
 
+def list_them(chosen):
+    """False texts are found without building: 1 if there is one."""
+    problems = 0
+    for m in chosen:
+        try:
+            changed_sources(m)
+            print(f"{m.name:34} {m.rule:10} {m.mistake}")
+        except ValueError as problem:
+            problems += 1
+            print(f"{m.name:34} DOES NOT FIT: {problem}")
+    return problems > 0
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="")
@@ -161,10 +174,7 @@ def main():
     if only:
         chosen = [m for m in read_list() if m.name in only]
     if options.list:
-        for m in chosen:
-            changed_sources(m)
-            print(f"{m.name:34} {m.rule:10} {m.mistake}")
-        return 0
+        return list_them(chosen)
     results = [(m, *judge(m, options)) for m in chosen]
     print(f"\n{'mutation':34} {'rule':10} {'verdict':52} mistake")
     for m, _, verdict in results:
