@@ -135,7 +135,7 @@ static bool follows(struct look *l, const struct host *h) {
 static bool must_be_copied(const struct host *h) {
     for (int m = 0; m < sites[h->site].member_count; m++) {
         const struct host *leader = sites[h->site].members[m];
-        if (leader != h && agent_holds_lease(leader) && leader->postgres->oldest_kept > h->postgres->flushed->end)
+        if (leader != h && agent_holds_lease(leader) && h->postgres->flushed && leader->postgres->oldest_kept > h->postgres->flushed->start)
             return true;
     }
     return false;
