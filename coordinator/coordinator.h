@@ -39,13 +39,23 @@ struct refusal {
     int64_t pause_ms;            /* before it is tried again; 0: nothing was refused */
 };
 
+/* One life of one agent, as its letters tell. */
+#define VOICES_MAX 32
+struct voice {
+    char instance[INSTANCE_MAX], life[20];
+    int64_t seq;      /* highest that has come */
+    bool superseded;  /* a later life of the same instance was heard: these letters are late ones ... */
+    uint32_t returns; /* ... unless they go on coming */
+};
+
 /* One site, as it was heard last. */
 struct site {
     char name[NAME_MAX_BYTES];
     struct report *report;       /* newest verified; NULL: not heard in this life */
     struct text *envelope;       /* the same, as signed */
     int64_t arrived_boot_ms;
-    char life_before[20];        /* of the same instance: its letters are late */
+    struct voice voices[VOICES_MAX]; /* whose letters have come, oldest given up first */
+    uint32_t voice_count;
     int64_t went_back_boot_ms;   /* its leader last said less than was known of its store; 0: never */
     struct issued held;          /* the order that it holds, if it is one of ours */
     struct issued pending;       /* published, no answer yet */

@@ -8,12 +8,49 @@
 
 /* ---- whose word is newest ---- */
 
-/* The same process repeats itself, or an old letter arrives late: of this process, or of the one before it. Clocks tell
- * nothing here: an agent that has restarted, on a clock that was set back, is still the newest. */
-static bool is_older(const struct report *r, const struct site *s) {
-    if (!str_eq(r->instance, s->report->instance))
-        return false;
-    return str_eq(r->life, s->report->life) ? r->seq <= s->report->seq : r->life[0] && str_eq(r->life, s->life_before);
+static struct voice *find_voice(struct site *s, const struct report *r) {
+    for (uint32_t i = 0; i < s->voice_count; i++)
+        if (str_eq(s->voices[i].instance, r->instance) && str_eq(s->voices[i].life, r->life))
+            return &s->voices[i];
+    return NULL;
+}
+
+static struct voice *add_voice(struct site *s, const struct report *r) {
+    if (s->voice_count == VOICES_MAX) {
+        memmove(s->voices, s->voices + 1, sizeof s->voices - sizeof s->voices[0]);
+        s->voice_count--;
+    }
+    struct voice *v = &s->voices[s->voice_count++];
+    *v = (struct voice){.seq = -1};
+    str_copy(v->instance, sizeof v->instance, r->instance);
+    str_copy(v->life, sizeof v->life, r->life);
+    return v;
+}
+
+static void supersede_others(struct site *s, const struct voice *by) {
+    for (uint32_t i = 0; i < s->voice_count; i++)
+        if (&s->voices[i] != by && str_eq(s->voices[i].instance, by->instance)) {
+            s->voices[i].superseded = true;
+            s->voices[i].returns = 0;
+        }
+}
+
+/* The same process repeats itself, or an old letter arrives late: of this life of the agent, or of one before. Clocks tell
+ * nothing here: an agent that has restarted, on a clock that was set back, is still the newest. Nor does the order of
+ * arrival of two lives: of two that have both spoken, the one that goes on speaking is alive. */
+#define RETURNS_OF_THE_LIVING 3
+static bool is_older(struct site *s, const struct report *r) {
+    struct voice *v = find_voice(s, r);
+    if (!v)
+        v = add_voice(s, r);
+    if (r->seq <= v->seq)
+        return true;
+    v->seq = r->seq;
+    if (v->superseded && ++v->returns < RETURNS_OF_THE_LIVING)
+        return true;
+    v->superseded = false;
+    supersede_others(s, v);
+    return false;
 }
 
 /* What a site's store says never goes back: a report that does was made from older records, or of another store. */
@@ -170,8 +207,6 @@ static void check_held(struct coordinator *c, struct cluster *cluster, struct si
 /* ---- */
 
 static void take(struct coordinator *c, struct cluster *cluster, struct site *s, struct report *r, struct bytes envelope, int64_t now_ms) {
-    if (s->report && !str_eq(s->report->life, r->life))
-        str_copy(s->life_before, sizeof s->life_before, str_eq(s->report->instance, r->instance) ? s->report->life : "");
     rt_free(s->report);
     s->report = r;
     s->arrived_boot_ms = now_ms;
@@ -211,7 +246,7 @@ bool intake_report(struct coordinator *c, struct bytes envelope, struct err *err
     bool back = s->report && goes_back(r, s->report);
     if (back && r->speaks)
         s->went_back_boot_ms = now_ms;
-    if (back || (s->report && (is_older(r, s) || is_outspoken(r, s, now_ms))))
+    if (is_older(s, r) || back || (s->report && is_outspoken(r, s, now_ms)))
         rt_free(r);
     else
         take(c, cluster, s, r, envelope, now_ms);

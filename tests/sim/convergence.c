@@ -133,6 +133,9 @@ static bool follows(struct look *l, const struct host *h) {
 /* A member that was away while its new leader was copied: the leader has no WAL as old as this one's end. It is to be copied
  * anew, and a person says so (4.3). The truth is asked, not the verdict: a wrong verdict is no excuse. */
 static bool must_be_copied(const struct host *h) {
+    const struct host *writer = invariants_writer();
+    if (invariants_were_slots_dropped() && writer && writer != h && h->postgres->flushed && writer->postgres->oldest_kept > h->postgres->flushed->start)
+        return true; /* by a person */
     for (int m = 0; m < sites[h->site].member_count; m++) {
         const struct host *leader = sites[h->site].members[m];
         if (leader != h && agent_holds_lease(leader) && h->postgres->flushed && leader->postgres->oldest_kept > h->postgres->flushed->start)

@@ -53,6 +53,7 @@ void invariants_unguard(const struct host *h) { unguarded[h->index] = true; }
 void invariants_excuse(const struct host *h) { excused[h->index] = true; }
 bool invariants_is_excused(const struct host *h) { return excused[h->index]; }
 void invariants_slots_dropped(void) { slots_dropped = true; }
+bool invariants_were_slots_dropped(void) { return slots_dropped; }
 bool invariants_was_put_back(int site) { return put_back[site]; }
 
 void invariants_store_back(int site) {

@@ -7,6 +7,7 @@
 struct envelope;
 bool invariants_is_excused(const struct host *h);
 bool invariants_was_put_back(int site);
+bool invariants_were_slots_dropped(void);
 struct epoch invariants_opened(int site); /* highest that its vote record has */
 bool invariants_holds_order(int site);
 struct host *invariants_writer(void);     /* NULL: nobody accepts writes */

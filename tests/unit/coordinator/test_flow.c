@@ -563,6 +563,28 @@ static void a_coordinator_whose_clock_was_set_back_is_obeyed(void **state) {
 
 static int64_t newest_seq(const struct coordinator *c) { return c->clusters[0]->sites[1].report->seq; }
 
+/* A letter of a life that nobody here has heard of: a new agent's first, or a dead one's last? */
+static void who_goes_on_speaking_is_alive(void **state) {
+    (void)state;
+    struct coordinator *c;
+    begin_world(OBEYS);
+    play(-1, 0, 0, &c);
+    struct report living = sent, late = sent;
+    const struct sign_key *fra = &keys[FRA_KEY];
+    str_copy(late.life, sizeof late.life, "0d");
+    late.seq = 7;
+    send_report(&late, fra, c);
+    assert_int_equal(newest_seq(c), 7);
+    for (int i = 1; i <= 3; i++) {
+        living.seq = sent.seq + i;
+        send_report(&living, fra, c);
+        assert_int_equal(newest_seq(c), i < 3 ? 7 : living.seq);
+    }
+    send_report(&late, fra, c);
+    assert_int_equal(newest_seq(c), living.seq);
+    stop(c);
+}
+
 /* Letters of the standby, one after the other: which of them is its newest word? */
 static void only_what_is_newer_replaces_what_a_site_said(void **state) {
     (void)state;
@@ -1149,6 +1171,7 @@ int main(void) {
         cmocka_unit_test(an_abort_by_hand_gives_the_receipt_back),
         cmocka_unit_test(a_coordinator_whose_clock_was_set_back_is_obeyed),
         cmocka_unit_test(only_what_is_newer_replaces_what_a_site_said),
+        cmocka_unit_test(who_goes_on_speaking_is_alive),
         cmocka_unit_test(a_gap_that_was_not_measured_is_null),
         cmocka_unit_test(a_gap_is_noted_once),
         cmocka_unit_test(a_coordinator_with_an_old_topology_only_observes),
