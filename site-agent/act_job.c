@@ -9,6 +9,7 @@
 #define ATTACH_DEADLINE_MS 60000
 #define COPY_SILENCE_MS 120000
 #define ATTACH_RETRY_MS 2000
+#define ATTACH_AGAIN_MS 30000 /* after a verdict against the directory: another member of the source may answer */
 
 static void note_job_failure(struct agent *a, const char *why) {
     a->job_failed = true;
@@ -89,7 +90,8 @@ static void take_attach(struct agent *a, const struct job_result *r) {
     str_copy(at->key, sizeof at->key, r->key);
     at->lives = at->begun_lives; /* what has ended meanwhile may have left another directory: then this proves nothing */
     at->verdict = r->ok ? attach_word(r->attach) : ATTACH_FAILED;
-    at->retry_boot_ms = clock_boot_ms() + ATTACH_RETRY_MS;
+    bool apart = at->verdict == ATTACH_REWIND || at->verdict == ATTACH_RECLONE;
+    at->retry_boot_ms = clock_boot_ms() + (apart ? ATTACH_AGAIN_MS : ATTACH_RETRY_MS);
     str_copy(at->reason, sizeof at->reason, r->ok ? r->reason : r->error);
     log_info("compared with the source", F_STR("verdict", r->ok ? pg_attach_verdict_name((enum pg_attach_verdict)r->attach) : "failed"), F_STR("reason", at->reason));
 }

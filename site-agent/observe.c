@@ -244,8 +244,8 @@ static void view_upstream(struct agent *a, struct view *v, int64_t now_ms) {
         at->verdict = ATTACH_OK;
     }
     v->attach = str_eq(at->key, up.key) && at->lives == a->server.lives ? at->verdict : ATTACH_UNCHECKED;
-    if ((v->attach == ATTACH_FAILED || v->attach == ATTACH_AHEAD) && now_ms >= at->retry_boot_ms)
-        v->attach = ATTACH_UNCHECKED;
+    if (v->attach != ATTACH_OK && now_ms >= at->retry_boot_ms)
+        v->attach = ATTACH_UNCHECKED; /* also what was found apart: a member with more WAL than the one that was asked may prove it yet */
     v->job_cancel = a->job && job_kind(a->job) == JOB_KIND_COPY && (!up.known || !str_eq(job_key(a->job), up.target_key));
     bool differs = server_configure(a, false);
     bool elsewhere = up.wanted && !str_eq(a->server.applied_target, up.target);
