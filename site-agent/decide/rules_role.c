@@ -103,7 +103,6 @@ static bool diverged(const struct view *v) {
 static bool standby_down(const struct view *v) { return !v->postmaster; }
 static bool standby_silent(const struct view *v) { return !v->answers; }
 static bool standby_outdated(const struct view *v) { return v->follow == FOLLOW_WRONG && (!v->upstream || v->attach == ATTACH_OK || v->streaming); }
-static bool not_ready(const struct view *v) { return v->lease_valid && v->want_ready != v->ready; }
 static bool lineage_unrecorded(const struct view *v) { return !v->lineage_known; }
 static bool standby_checkpoint(const struct view *v) { return v->want_checkpoint && !v->checkpointed; }
 static bool not_streaming(const struct view *v) { return v->upstream && !v->streaming; }
@@ -181,7 +180,6 @@ const struct rule role_rules[] = {
     RULE("R71", "standby-down", "started in recovery", standby_down, 20, STEP_START_STANDBY, -1),
     RULE("R72", "standby-silent", "waits for the standby to answer", standby_silent, 50, NO_STEP),
     RULE("R73", "standby-outdated", "follows the wrong server or has old settings: configured and reloaded", standby_outdated, 20, STEP_CONFIGURE, -1),
-    RULE("R74", "target-settings", "readiness as the target of a move changes: configured and reloaded", not_ready, 20, STEP_CONFIGURE, -1),
     RULE("R75", "lineage-unrecorded", "a new timeline has arrived: its identity is recorded", lineage_unrecorded, WAKE_SOON, STEP_RECORD_LINEAGE, -1),
     RULE("R76", "standby-checkpoint", "a move is prepared: restartpoint", standby_checkpoint, WAKE_SOON, STEP_CHECKPOINT, -1),
     RULE("R77", "not-streaming", "follows the right server, but nothing streams", not_streaming, WAKE_SOON, NO_STEP),
