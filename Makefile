@@ -102,9 +102,16 @@ TOOLS := $(patsubst tests/tools/%.c,$(BUILD)/tests/tools/%,$(wildcard tests/tool
 $(TOOLS): $(BUILD)/tests/tools/%: $(BUILD)/obj/tests/tools/%.o
 	$(call program,-lpq -lpthread)
 
-.PHONY: tools unit clean
+# the rules of docs/protocol.md on paper: independent of the product
+PAPER := $(BUILD)/tests/paper
+$(PAPER): $(wildcard tests/paper/*.c tests/paper/*.h) Makefile
+	@mkdir -p $(@D)
+	$(CC) -std=gnu17 -g -O2 $(WARN) -o $@ $(filter %.c,$^)
+
+.PHONY: tools unit simulator clean
 tools: $(TOOLS)
 unit: $(UNIT)
+simulator: $(BUILD)/sim/sim $(PAPER)
 
 # ---- what people type ----
 
@@ -116,6 +123,7 @@ help:
 	@echo 'make demo-stop  stops the demo; DEMO_WIPE=1 removes its data'
 	@echo 'make check      the fast tests'
 	@echo 'make test       all tests, with a sample of the long sweeps; make test-long: all of these'
+	@echo 'make sim        plays simulated histories: SEEDS=10000, or one with its story: SEED=17'
 	@echo 'make unit       builds the unit tests; one runs as $(BUILD)/tests/unit/LAYER/test_NAME'
 	@echo 'make install    DESTDIR and PREFIX are honoured'
 	@echo 'make clean      variables: CC=clang, SAN=address,undefined (with a BUILD= of its own)'
@@ -132,11 +140,11 @@ demo-stop:
 	@BIN=$(BUILD)/bin tests/lab/demo.sh stop
 
 check:
-	@$(MAKE) -s all unit tools
+	@$(MAKE) -s all unit tools simulator
 	@BUILD=$(BUILD) tests/run.sh check
 test test-long:
 	@tests/lab/deps.sh --test
-	@$(MAKE) -s all unit tools
+	@$(MAKE) -s all unit tools simulator
 	@BUILD=$(BUILD) tests/run.sh $(if $(filter %-long,$@),long,test)
 
 include tests/sim/sim.mk
@@ -153,6 +161,6 @@ install: all
 	install -m 644 $(wildcard examples/*.yaml) $(DESTDIR)$(PREFIX)/share/doc/pgregent/examples
 
 clean:
-	rm -rf $(BUILD)/bin $(BUILD)/lib $(BUILD)/obj $(BUILD)/tests
+	rm -rf $(BUILD)/bin $(BUILD)/lib $(BUILD)/obj $(BUILD)/tests $(BUILD)/sim $(BUILD)/sim-coverage
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

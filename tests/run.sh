@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs tests and ends with one line: N passed, N failed, N skipped.
-#   run.sh check   unit and golden tests, no server of ours needed (some start a PostgreSQL of their own)
-#   run.sh test    these, and the integration tests with a sample of the long sweeps
+#   run.sh check   unit and golden tests, some simulated histories; no server of ours needed (some start a PostgreSQL of their own)
+#   run.sh test    these, more histories, and the integration tests with a sample of the long sweeps
 #   run.sh long    everything
 # BUILD names the build directory; KEEP=1 keeps the laboratories of failed integration tests.
 set -uo pipefail
@@ -64,8 +64,64 @@ run_purity() {
 	rm -f "$log"
 }
 
+# A program whose last line is "N passed, N failed".
+counting() {
+	local log="$out.counting" summary
+	"$@" 2>&1 | tee "$log"
+	summary=$(tail -n 1 "$log")
+	rm -f "$log"
+	case $summary in
+	*' passed, '*' failed') passed=$((passed + $(counted "$summary" passed))) failed=$((failed + $(counted "$summary" failed))) ;;
+	*) echo "FAILED  $1 ended without its count" && failed=$((failed + 1)) ;;
+	esac
+}
+
+# A campaign of the simulator counts as one test. What it prints says how to replay a failure.
+campaign() {
+	local log="$out.campaign"
+	if "$build/sim/sim" "$@" >"$log" 2>&1; then
+		printf 'ok      sim %s: %s\n' "$*" "$(tail -n 1 "$log")"
+		passed=$((passed + 1))
+	else
+		printf 'FAILED  sim %s\n' "$*"
+		grep -E '^(seed|script|FAILED|FORKED)|failed' "$log" | tail -n 40
+		failed=$((failed + 1))
+	fi
+	rm -f "$log"
+}
+
+# The rules on paper, kept stories, histories that nobody has seen yet (by the day), and mistakes that must be found.
+run_simulations() {
+	local day
+	day=$(($(date +%s) / 86400))
+	if [ "$what" = long ]; then
+		counting "$build/tests/paper" --long
+	else
+		counting "$build/tests/paper"
+	fi
+	counting "$build/sim/sim" --stories tests/sim/stories
+	case $what in
+	check) campaign --seeds 200 ;;
+	test)
+		campaign --seeds 500
+		campaign --seeds 500 --from $((day * 1000000))
+		campaign --twice 10 --from $((day * 1000000))
+		campaign --sweep 41 --from $((day % 41))
+		BUILD=$build counting tests/sim/mutate.py --sample 8 --rotate "$day"
+		;;
+	long)
+		campaign --seeds 10000
+		campaign --seeds 10000 --from $((day * 1000000))
+		campaign --twice 300
+		campaign --sweep 1
+		BUILD=$build counting tests/sim/mutate.py
+		;;
+	esac
+}
+
 run_units
 run_purity
+run_simulations
 case $what in
 test) run_integration ;;
 long) PGREGENT_TEST_LONG=1 run_integration ;;
