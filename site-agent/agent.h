@@ -110,6 +110,7 @@ struct server {
     bool status_known;
     int postmaster_fd;              /* pidfd, -1 */
     int64_t postmaster_fd_pid;
+    bool postmaster_over;           /* that pidfd has told its end; the dead-man's word of it is yet to come */
     struct pg_session *main, *probe;
     struct pg_session *setup;       /* as superuser, at birth only */
     bool setup_running;

@@ -16,6 +16,7 @@ static void forget_postmaster(struct server *s) {
         close(s->postmaster_fd);
     s->postmaster_fd = -1;
     s->postmaster_fd_pid = 0;
+    s->postmaster_over = false;
 }
 
 static void watch_postmaster(struct server *s) {

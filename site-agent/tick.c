@@ -89,7 +89,8 @@ static void wait_until(struct waiting *w, int64_t boot_ms) {
 
 static void wait_for_server(struct agent *a, struct waiting *w) {
     struct server *s = &a->server;
-    wait_for(w, s->postmaster_fd);
+    if (!s->postmaster_over)
+        wait_for(w, s->postmaster_fd);
     if (s->deadman)
         w->count += deadman_pollfd(s->deadman, &w->fds[w->count]);
     struct pg_session *const sessions[] = {s->main, s->probe, s->setup};
@@ -97,6 +98,12 @@ static void wait_for_server(struct agent *a, struct waiting *w) {
         w->count += pg_session_pollfd(sessions[i], &w->fds[w->count]);
         wait_until(w, pg_session_next_deadline(sessions[i]));
     }
+}
+
+/* Who has ended stays readable for ever. It wakes this loop once; the dead-man, which may be slow, tells the rest. */
+static void note_postmaster_end(struct server *s, const struct waiting *w) {
+    for (size_t i = 0; i < w->count; i++)
+        s->postmaster_over |= w->fds[i].fd == s->postmaster_fd && w->fds[i].revents;
 }
 
 static void take_signals(struct agent *a) {
@@ -120,6 +127,7 @@ void agent_wait(struct agent *a) {
     wait_until(&w, uplink_due_ms(a));
     int64_t left_ms = w.until_ms - clock_boot_ms();
     http_client_wait(a->uplink.http, w.fds, w.count, left_ms > 0 ? left_ms : 0);
+    note_postmaster_end(&a->server, &w);
     int64_t now_ms = clock_boot_ms();
     pg_session_step(a->server.main, now_ms);
     pg_session_step(a->server.probe, now_ms);
