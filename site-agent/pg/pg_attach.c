@@ -70,7 +70,7 @@ static bool compare(const struct attach *a, const struct pg_wal_record *record, 
     struct err why = {0};
     int64_t timeline = timeline_at(&a->local.lineage, record->start);
     if (!pg_attach_local_bytes(&a->local, record, &ours, err)) return false;
-    if (pg_wal_fetch(a->conninfo, timeline, record->start, ours.len, a->deadline, &theirs, &why))
+    if (pg_wal_fetch(a->source.conninfo, timeline, record->start, ours.len, a->deadline, &theirs, &why))
         *out = memcmp(ours.at, theirs.at, ours.len) == 0 ? MATCH_SAME : MATCH_OTHER;
     else if (why.code == ERR_NOT_FOUND)
         *out = MATCH_GONE;

@@ -39,7 +39,7 @@ bool pg_history_parse(const char *text, int64_t timeline, uint64_t system_identi
 bool pg_lineage_fingerprint(const char *wal_dir, int64_t segment_size, int64_t timeline, lsn_t begin, char to[LINEAGE_FINGERPRINT_MAX], struct err *err);
 
 /* Raw WAL bytes [from, from+len) of `timeline` from a server over a replication connection (START_REPLICATION PHYSICAL),
- * blocking with a deadline: for jobs only. `conninfo` as primary_conninfo. */
+ * blocking with a deadline: for jobs only. `conninfo` as primary_conninfo; each of its hosts gets its connect_timeout. */
 bool pg_wal_fetch(const char *conninfo, int64_t timeline, lsn_t from, size_t len, int64_t deadline_boot_ms, struct strbuf *to, struct err *err);
 
 /* Protocol 4.3, the gate before a directory attaches to an upstream: the last valid record and the last commit record of

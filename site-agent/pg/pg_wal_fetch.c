@@ -2,6 +2,7 @@
  * extension and from standbys too. One connection per question, closed after it: ending a stream politely would mean
  * to read all that is under way. Never answers keepalives: what is asked for is there, or the deadline ends it. */
 #include "rt/clock.h"
+#include "site-agent/pg/pg_session.h"
 #include "site-agent/pg/pg_wal_reader.h"
 #include "site-agent/pg/pg_wal_source.h"
 #include <endian.h>
@@ -15,6 +16,7 @@
 #define WAIT_SLICE_MS 1000 /* poll counts CLOCK_MONOTONIC; a suspend is noticed after this long at the latest */
 #define WAL_MESSAGE_HEADER 25 /* 'w', start, end of WAL, time */
 #define SQLSTATE_UNDEFINED_FILE "58P01" /* a WAL segment that was removed */
+#define HOST_MAX 256
 
 static void conn_cleanup(PGconn **c) { PQfinish(*c); }
 #define CONN_AUTO __attribute__((cleanup(conn_cleanup))) PGconn
@@ -50,15 +52,12 @@ static bool fail_result(struct err *err, const char *what, const PGresult *resul
     return err_set(err, code, "%s: %s: %s", what, state, message ? message : "no message");
 }
 
-/* Our own name, so that nobody takes this for the member's stream (synchronous_standby_names goes by it). */
-static PGconn *start_connecting(const char *conninfo) {
-    static const char *const keywords[] = {"dbname", "replication", "application_name", "gssencmode", NULL};
-    const char *const values[] = {conninfo, "true", "pgregent-attach", "disable", NULL};
-    return PQconnectStartParams(keywords, values, 1);
-}
-
-static PGconn *connect_to(const char *conninfo, int64_t deadline, struct err *err) {
-    CONN_AUTO *conn = start_connecting(conninfo);
+/* Our own name, so that nobody takes this for the member's stream (synchronous_standby_names goes by it). `host` and
+ * `port` replace the lists of the connection string; "" leaves them. */
+static PGconn *connect_host(const char *conninfo, const char *host, const char *port, int64_t deadline, struct err *err) {
+    const char *const keywords[] = {"dbname", "replication", "application_name", "gssencmode", "host", "port", NULL};
+    const char *const values[] = {conninfo, "true", "pgregent-attach", "disable", host, port, NULL};
+    CONN_AUTO *conn = PQconnectStartParams(keywords, values, 1);
     PostgresPollingStatusType state = PGRES_POLLING_WRITING;
     if (!conn || PQstatus(conn) == CONNECTION_BAD) return fail_with(err, ERR_UNREACHABLE, "connect", PQerrorMessage(conn)), NULL;
     while (state != PGRES_POLLING_OK) {
@@ -69,6 +68,45 @@ static PGconn *connect_to(const char *conninfo, int64_t deadline, struct err *er
     PGconn *connected = conn;
     conn = NULL;
     return connected;
+}
+
+static void options_cleanup(PQconninfoOption **o) { PQconninfoFree(*o); }
+
+static const char *option(const PQconninfoOption *options, const char *keyword) {
+    while (options->keyword && strcmp(options->keyword, keyword) != 0) options++;
+    return options->keyword && options->val ? options->val : "";
+}
+
+/* Entry `index` of a comma-separated list; false behind its end. An empty list has one empty entry. */
+static bool entry_of(const char *list, size_t index, char to[HOST_MAX]) {
+    while (index > 0 && (list = strchr(list, ',')) != NULL) list++, index--;
+    if (!list) return false;
+    size_t len = strcspn(list, ",");
+    snprintf(to, HOST_MAX, "%.*s", (int)(len < HOST_MAX ? len : HOST_MAX - 1), list);
+    return true;
+}
+
+/* libpq's connect_timeout counts only where libpq itself waits. Here each host of the list gets that long, in order: one
+ * that is silent must not eat the time of those behind it. `answers` (may be NULL) gets the host and port that did. */
+static PGconn *connect_to(const char *conninfo, int64_t deadline, struct strbuf *answers, struct err *err) {
+    __attribute__((cleanup(options_cleanup))) PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
+    STRBUF failures = {0};
+    if (!options) return err_set(err, ERR_INVALID, "connect: not a connection string"), NULL;
+    const char *hosts = option(options, "host"), *ports = option(options, "port");
+    int64_t share_ms = 1000 * strtoll(option(options, "connect_timeout"), NULL, 10);
+    char host[HOST_MAX], port[HOST_MAX];
+    for (size_t i = 0; entry_of(hosts, i, host); i++) {
+        if (!entry_of(ports, i, port)) entry_of(ports, 0, port); /* one for all */
+        int64_t until = clock_boot_ms() + share_ms;
+        PGconn *conn = connect_host(conninfo, host, port, share_ms > 0 && until < deadline ? until : deadline, err);
+        if (conn && answers) {
+            pg_conninfo_add(answers, "host", host);
+            pg_conninfo_add(answers, "port", port);
+        }
+        if (conn) return conn;
+        strbuf_addf(&failures, "%s%s:%s: %s", i ? "; " : "", host, port, err->text);
+    }
+    return err_set(err, err->code, "%s", failures.at), NULL;
 }
 
 /* The next result; never NULL on true. */
@@ -89,10 +127,13 @@ static bool command(PGconn *conn, const char *text, ExecStatusType wanted, int64
 }
 
 bool pg_wal_source_identify(const char *conninfo, int64_t deadline_boot_ms, struct pg_wal_source *out, struct err *err) {
-    CONN_AUTO *conn = connect_to(conninfo, deadline_boot_ms, err);
+    STRBUF answers = {0};
+    strbuf_addf(&answers, "%s ", conninfo);
+    CONN_AUTO *conn = connect_to(conninfo, deadline_boot_ms, &answers, err);
     RESULT_AUTO *row = NULL;
     if (!conn || !command(conn, "IDENTIFY_SYSTEM", PGRES_TUPLES_OK, deadline_boot_ms, &row, err)) return false;
     *out = (struct pg_wal_source){0};
+    if (!str_copy(out->conninfo, sizeof out->conninfo, answers.at)) return err_set(err, ERR_LIMIT, "the connection string is too long");
     if (PQntuples(row) != 1 || PQnfields(row) < 3 || !lsn_parse(PQgetvalue(row, 0, 2), &out->flush))
         return err_set(err, ERR_EXTERNAL, "IDENTIFY_SYSTEM: not the answer of a PostgreSQL server");
     out->system_identifier = strtoull(PQgetvalue(row, 0, 0), NULL, 10);
@@ -141,7 +182,7 @@ static bool receive(PGconn *conn, const char *what, lsn_t from, size_t len, int6
 bool pg_wal_fetch(const char *conninfo, int64_t timeline, lsn_t from, size_t len, int64_t deadline_boot_ms, struct strbuf *to, struct err *err) {
     char text[96];
     STRBUF wal = {.limit = len + 1};
-    CONN_AUTO *conn = connect_to(conninfo, deadline_boot_ms, err);
+    CONN_AUTO *conn = connect_to(conninfo, deadline_boot_ms, NULL, err);
     RESULT_AUTO *started = NULL;
     snprintf(text, sizeof text, "START_REPLICATION PHYSICAL " PG_LSN_F " TIMELINE %" PRId64, PG_LSN_ARGS(from), timeline);
     if (!conn || !command(conn, text, PGRES_COPY_BOTH, deadline_boot_ms, &started, err)) return false;

@@ -4,7 +4,9 @@
 #define PG_WAL_SOURCE_H
 #include "site-agent/pg/pg_wal.h"
 
+#define PG_WAL_CONNINFO_MAX 1536
 struct pg_wal_source {
+    char conninfo[PG_WAL_CONNINFO_MAX]; /* reaches the one host of the list that answered: what is asked next, is asked there */
     uint64_t system_identifier;
     int64_t timeline;
     lsn_t flush; /* how far its WAL reaches; on a standby, what it received or replayed */

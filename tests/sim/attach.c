@@ -107,6 +107,7 @@ bool pg_attach_local_bytes(const struct pg_attach_local *local, const struct pg_
 
 #define UNREACHABLE_AFTER (3 * SECOND) /* a router says that the host is not there, at times */
 #define LOOK_AGAIN (1 * SECOND)
+#define CONNECT_TIMEOUT_MS 5000 /* as in the connection strings */
 #define TALK_MIN (2 * MS)
 #define TALK_MAX (40 * MS)
 
@@ -132,8 +133,7 @@ static bool talk(const struct host *h, int64_t deadline_boot_ms, const char *wha
     return !is_late(deadline_boot_ms, what, err) && (postgres_answers(h->postgres) || err_set(err, ERR_UNREACHABLE, "%s: connection closed by the server", what));
 }
 
-/* libpq goes to the next host of its list when one refuses; one that says nothing holds it, since a connection that is made
- * step by step knows no connect_timeout. */
+/* The next host of the list is tried when one refuses, and when one has said nothing for its share of the time. */
 static bool host_is_gone(const struct host *h, struct err *err) {
     struct dice d;
     if (h->up)
@@ -151,7 +151,8 @@ static struct host *connect_to(const char *conninfo, int64_t deadline_boot_ms, s
     for (int i = 0; (h = conninfo_host(conninfo, i)); i++) {
         if (host_is_gone(h, err))
             continue;
-        if (talk(h, deadline_boot_ms, "connect", err))
+        int64_t until = clock_boot_ms() + CONNECT_TIMEOUT_MS;
+        if (talk(h, until < deadline_boot_ms ? until : deadline_boot_ms, "connect", err))
             return h;
         if (is_late(deadline_boot_ms, "connect", err))
             return NULL;
@@ -171,6 +172,7 @@ bool pg_wal_source_identify(const char *conninfo, int64_t deadline_boot_ms, stru
         return false;
     const struct wal *w = reach(h->postgres);
     *out = (struct pg_wal_source){.system_identifier = h->postgres->system_id, .timeline = w->timeline, .flush = w->end};
+    str_copy(out->conninfo, sizeof out->conninfo, conninfo);
     *err = (struct err){0};
     return true;
 }

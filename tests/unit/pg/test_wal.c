@@ -1,7 +1,8 @@
 /* WAL records as we read them, beside pg_waldump, and beside what standbys of the same server reach. Segments of 1 MB, so
  * that records cross pages and segments. */
 #include "pg_fixture.h"
-#include "site-agent/pg/pg_wal.h"
+#include "site-agent/pg/pg_wal_source.h"
+#include <arpa/inet.h>
 
 static struct pg_fixture pg;
 
@@ -437,6 +438,44 @@ static void wal_is_fetched_byte_for_byte(void **state) {
     assert_int_equal(err.code, ERR_UNREACHABLE);
 }
 
+#define SILENCE_MS 3000
+/* Takes connections, as the kernel does for anybody who listens, and never says a word. Returns its port. */
+static int listen_silently(int *fd) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t size = sizeof address;
+    *fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(*fd, (const struct sockaddr *)&address, size), 0);
+    assert_int_equal(listen(*fd, 8), 0);
+    assert_int_equal(getsockname(*fd, (struct sockaddr *)&address, &size), 0);
+    return ntohs(address.sin_port);
+}
+
+static void a_silent_host_leaves_time_for_the_next(void **state) {
+    (void)state;
+    struct pg_server *s = pg_server_init(&pg, "second", 1);
+    struct pg_wal_source source;
+    struct err err = {0};
+    STRBUF wal = {0};
+    char conninfo[512];
+    FILE_AUTO int fd = -1;
+    pg_server_start(s);
+    snprintf(conninfo, sizeof conninfo, "host=127.0.0.1,%s port=%d,%d user=postgres dbname=postgres connect_timeout=%d", s->socket_dir, listen_silently(&fd), s->port,
+             SILENCE_MS / 1000);
+    int64_t deadline = clock_boot_ms() + 20000; /* one that the silent host must not use up */
+    if (!pg_wal_source_identify(conninfo, deadline, &source, &err)) fail_msg("%s", err.text);
+    assert_int_equal(source.timeline, 1);
+    lsn_t from = pg_server_lsn(s, "select redo_lsn from pg_control_checkpoint()");
+    int64_t asked_ms = clock_boot_ms();
+    if (!pg_wal_fetch(source.conninfo, 1, from, 8, deadline, &wal, &err)) fail_msg("%s", err.text);
+    assert_int_equal(wal.len, 8);
+    assert_true(clock_boot_ms() - asked_ms < SILENCE_MS); /* the next question went to who had answered */
+    pg_server_stop(s);
+    file_close_cleanup(&fd);
+    assert_false(pg_wal_source_identify(conninfo, deadline, &source, &err)); /* both are named when none answers */
+    assert_non_null(strstr(err.text, "127.0.0.1"));
+    assert_non_null(strstr(err.text, s->socket_dir));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_record_is_found_where_pg_waldump_finds_it),
@@ -451,6 +490,7 @@ int main(void) {
         cmocka_unit_test(history_files_are_read_with_their_oddities),
         cmocka_unit_test(a_long_history_keeps_its_newest_timelines),
         cmocka_unit_test(wal_is_fetched_byte_for_byte),
+        cmocka_unit_test(a_silent_host_leaves_time_for_the_next),
     };
     return cmocka_run_group_tests(tests, open_fixture, close_fixture);
 }
