@@ -14,5 +14,7 @@ extern const struct walk_model model_leases; /* automatic.c: 2.1 to 2.5 */
 extern const struct walk_model model_safe;   /* automatic.c: 2.3, 4.5 */
 extern const struct walk_model model_safe_again;
 extern const struct walk_model model_safe_three;
+extern const struct walk_model model_swapping; /* voters.c: 2.7 */
+extern const struct walk_model model_shrinking;
 
 #endif
