@@ -193,17 +193,18 @@ void deadman_reap(struct deadman *d) {
     }
 }
 
-/* A directory with an open window that was not mounted when we began. */
+/* A directory with an open window that was not mounted when we began, or that went while PostgreSQL ran. */
 static void watch_absent(struct deadman *d) {
     struct err why;
     if (!deadman_window_recover(&d->window, &why)) {
         complain(d, "standby.signal cannot be put back", why.text, 0);
         return;
     }
+    if (d->window.absent)
+        return;
     d->unsettled = d->window.leftover;
     d->changed = true;
-    if (!d->window.absent)
-        log_warning("an earlier dead-man ended in a window: standby.signal is back", F_STR("data_dir", d->window.data_dir));
+    log_warning("the directory is there, in which a window was left open: standby.signal is back", F_STR("data_dir", d->window.data_dir));
 }
 
 static void watch_window(struct deadman *d) {
@@ -236,10 +237,12 @@ static void settle(struct deadman *d) {
         complain(d, "standby.signal cannot be put back", why.text, 0);
         return;
     }
-    if (empty) {
-        d->unsettled = false;
-        d->changed = true;
-    }
+    if (!empty)
+        return;
+    d->unsettled = false;
+    d->changed = true;
+    if (d->window.dir < 0)
+        log_warning("the data directory is gone: nothing is left to be put back", F_STR("data_dir", d->window.data_dir));
 }
 
 static void watch_kill(struct deadman *d) {

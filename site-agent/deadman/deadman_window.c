@@ -14,6 +14,7 @@
 
 #define STANDBY_SIGNAL "standby.signal"
 #define RECOVERY_SIGNAL "recovery.signal"
+#define CONTROL "global/pg_control"
 
 static void state_path(const struct deadman_window *w, const char *name, char *to, size_t size) {
     snprintf(to, size, "%s/%s", w->state_dir, name);
@@ -22,6 +23,9 @@ static void state_path(const struct deadman_window *w, const char *name, char *t
 static bool has_file(const struct deadman_window *w, const char *name) {
     return faccessat(w->dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
+
+/* Anything else at a data directory's path (an empty mount point, above all) is not it. */
+static bool is_cluster(int dir) { return dir >= 0 && faccessat(dir, CONTROL, F_OK, AT_SYMLINK_NOFOLLOW) == 0; }
 
 bool deadman_window_has_signal(const struct deadman_window *w) { return has_file(w, STANDBY_SIGNAL); }
 
@@ -63,7 +67,7 @@ static bool open_directory(struct deadman_window *w, const char *data_dir, struc
 
 /* pg_control as it lies there; 0 bytes when it cannot be read. */
 static size_t read_control(const struct deadman_window *w, unsigned char to[DEADMAN_CONTROL_BYTES]) {
-    FILE_AUTO int fd = openat(w->dir, "global/pg_control", O_RDONLY | O_CLOEXEC);
+    FILE_AUTO int fd = openat(w->dir, CONTROL, O_RDONLY | O_CLOEXEC);
     ssize_t n = fd < 0 ? -1 : pread(fd, to, DEADMAN_CONTROL_BYTES, 0);
     return n > 0 ? (size_t)n : 0;
 }
@@ -71,10 +75,10 @@ static size_t read_control(const struct deadman_window *w, unsigned char to[DEAD
 bool deadman_window_attach(struct deadman_window *w, const char *data_dir, struct err *err) {
     if (!open_directory(w, data_dir, err))
         return false;
-    w->absent = false;
     w->before_length = read_control(w, w->before);
     if (w->before_length == 0)
-        return err_set(err, ERR_INVALID, "%s/global/pg_control cannot be read", data_dir);
+        return err_set(err, ERR_INVALID, "%s/" CONTROL " cannot be read", data_dir);
+    w->absent = false;
     return true;
 }
 
@@ -129,17 +133,50 @@ static bool put_back(struct deadman_window *w, struct err *err) {
     return true;
 }
 
+static bool is_same_directory(int one, int other) {
+    struct stat a, b;
+    return fstat(one, &a) == 0 && fstat(other, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+/* The directory behind the descriptor is no cluster any more: it was removed, or its filesystem was taken away. Then the
+ * one at its path counts, which may be the same one mounted anew. With none there nothing is left to be put back, and
+ * the record keeps what may be open in it (`absent`). False: the descriptor is still what counts. */
+static bool look_anew(struct deadman_window *w) {
+    unsigned char bytes[DEADMAN_CONTROL_BYTES];
+    if (read_control(w, bytes) > 0)
+        return false;
+    FILE_AUTO int dir = open(w->data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if ((dir < 0 && errno != ENOENT && errno != ENOTDIR) || (dir >= 0 && is_same_directory(dir, w->dir)))
+        return false;
+    file_close_cleanup(&w->dir);
+    if (is_cluster(dir)) {
+        w->dir = dir;
+        dir = -1;
+    } else {
+        w->absent = w->recorded;
+        w->away = w->missing = w->guard = w->leftover = false;
+    }
+    return true;
+}
+
+/* As put_back, for a directory that may have been changed for another meanwhile. True without `dir`: there is none. */
+static bool put_back_at_rest(struct deadman_window *w, struct err *err) {
+    if (w->dir < 0 || put_back(w, err))
+        return true;
+    return look_anew(w) && (w->dir < 0 || put_back(w, err));
+}
+
 bool deadman_window_restore(struct deadman_window *w, struct err *err) {
-    if (w->dir < 0 || !put_back(w, err))
-        return w->dir < 0;
-    return w->guard || !w->recorded || drop_record(w, err);
+    if (!put_back_at_rest(w, err))
+        return false;
+    return w->dir < 0 || w->guard || !w->recorded || drop_record(w, err);
 }
 
 bool deadman_window_finish(struct deadman_window *w, struct err *err) {
+    if (!put_back_at_rest(w, err))
+        return false;
     if (w->dir < 0)
         return true;
-    if (!put_back(w, err))
-        return false;
     if (w->guard && !remove_file(w, RECOVERY_SIGNAL, err))
         return false;
     w->guard = w->leftover = false;
@@ -173,7 +210,7 @@ static bool step_guard(struct deadman_window *w, enum deadman_window_event *even
     w->missing = w->missing || !has_file(w, STANDBY_SIGNAL);
     if (!w->missing)
         w->present_ns = clock_boot_ns();
-    else if (!put_back(w, err))
+    else if (!(w->leftover ? put_back_at_rest(w, err) : put_back(w, err))) /* what runs is in the directory that it began in */
         return false;
     if (!over)
         return true;
@@ -202,7 +239,8 @@ bool deadman_window_recover(struct deadman_window *w, struct err *err) {
         return err_set(err, why.code, "%s", why.text);
     }
     w->recorded = true;
-    w->absent = access(record.at, F_OK) != 0;
+    FILE_AUTO int dir = open(record.at, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    w->absent = !is_cluster(dir);
     if (w->absent)
         return true;
     if (!open_directory(w, record.at, err))

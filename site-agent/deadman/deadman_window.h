@@ -24,13 +24,13 @@
 struct deadman_window {
     const char *state_dir;
     char data_dir[512];
-    int dir;        /* the data directory; -1: none yet */
+    int dir;        /* the data directory; -1: none yet, or it has gone */
     bool away;      /* standby.signal is away by a start of ours */
     bool missing;   /* seen to be away under guard, and not back yet */
     bool guard;     /* a promotion is watched */
     bool leftover;  /* the guard is over what an earlier dead-man left: it ends with the last process in the directory */
     bool recorded;  /* STATE_DIR/window is there */
-    bool absent;    /* its directory is not (yet mounted): deadman_window_recover is to be called again */
+    bool absent;    /* its directory is not there (not mounted, removed): deadman_window_recover is to be called again */
     int64_t present_ns; /* when standby.signal was last known to be there */
     int64_t last_us;    /* how long the last window was open, at most */
     size_t before_length;

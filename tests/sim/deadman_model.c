@@ -244,6 +244,8 @@ static void watch_absent(struct deadman *d) {
         complain(d, "standby.signal cannot be put back", why.text);
         return;
     }
+    if (d->window.absent)
+        return;
     d->unsettled = d->window.leftover;
     d->changed = true;
 }

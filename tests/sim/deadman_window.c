@@ -89,14 +89,27 @@ static bool put_back(struct deadman *d, struct err *err) {
     return true;
 }
 
+/* With no directory nothing is left to be put back; the record keeps what may be open in it. (The model has one directory at
+ * most: what is there again is what was there.) */
+static bool put_back_at_rest(struct deadman *d, struct err *err) {
+    struct window *w = &d->window;
+    if (d->pg->directory == DIRECTORY_THERE)
+        return put_back(d, err);
+    w->absent = w->recorded;
+    w->away = w->missing = w->guard = w->leftover = false;
+    return true;
+}
+
 bool window_restore(struct deadman *d, struct err *err) {
-    return put_back(d, err) && (d->window.guard || !d->window.recorded || drop_record(d));
+    return put_back_at_rest(d, err) && (d->window.absent || d->window.guard || !d->window.recorded || drop_record(d));
 }
 
 bool window_finish(struct deadman *d, struct err *err) {
     struct window *w = &d->window;
-    if (!put_back(d, err))
+    if (!put_back_at_rest(d, err))
         return false;
+    if (w->absent)
+        return true;
     if (w->guard)
         d->pg->recovery_signal = false;
     w->guard = w->leftover = false;
@@ -132,7 +145,7 @@ static bool step_guard(struct deadman *d, enum window_event *event, struct err *
     w->missing = w->missing || !d->pg->standby_signal;
     if (!w->missing)
         w->present = sim_now;
-    else if (!put_back(d, err))
+    else if (!(w->leftover ? put_back_at_rest(d, err) : put_back(d, err)))
         return false;
     if (!over)
         return true;
@@ -156,7 +169,7 @@ bool window_recover(struct deadman *d, struct err *err) {
     if (!files_exist(d->host, state_file(d, "window").text))
         return true;
     w->recorded = true;
-    w->absent = d->pg->directory == DIRECTORY_ABSENT;
+    w->absent = d->pg->directory != DIRECTORY_THERE;
     if (w->absent)
         return true;
     w->guard = w->leftover = true;

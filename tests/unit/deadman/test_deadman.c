@@ -685,16 +685,21 @@ static void kill_deadman(struct world *w) {
     AWAIT(w, !deadman_alive(w->agent) && !process_lives(pid));
 }
 
-STORY(a_dead_man_killed_in_a_window_is_succeeded_by_one_that_closes_it) {
+/* A program that never touches pg_control, so the window of its start stays open. */
+static void start_in_open_window(struct world *w) {
     struct deadman_request r = start_request(w, true);
-    str_copy(r.argv[0], sizeof r.argv[0], "/bin/sleep"); /* never touches pg_control, so the window stays open */
+    str_copy(r.argv[0], sizeof r.argv[0], "/bin/sleep");
     str_copy(r.argv[1], sizeof r.argv[1], "1000");
     r.argv_count = 2;
     write_mark(w);
     assert_true(request(w, &r));
-    pid_t child = (pid_t)w->last.postmaster_pid;
     assert_true(w->last.window_open);
     assert_false(in_data(w, "standby.signal"));
+}
+
+STORY(a_dead_man_killed_in_a_window_is_succeeded_by_one_that_closes_it) {
+    start_in_open_window(w);
+    pid_t child = (pid_t)w->last.postmaster_pid;
     kill_deadman(w);
     AWAIT(w, !process_lives(child));
     assert_false(in_data(w, "standby.signal"));
@@ -706,17 +711,14 @@ STORY(a_dead_man_killed_in_a_window_is_succeeded_by_one_that_closes_it) {
 
 STORY(a_window_in_a_directory_that_is_not_mounted_yet_is_closed_when_it_is) {
     char away[400];
-    struct deadman_request r = start_request(w, true);
-    str_copy(r.argv[0], sizeof r.argv[0], "/bin/sleep");
-    str_copy(r.argv[1], sizeof r.argv[1], "1000");
-    r.argv_count = 2;
-    write_mark(w);
-    assert_true(request(w, &r));
+    start_in_open_window(w);
     kill_deadman(w);
     snprintf(away, sizeof away, "%s.away", w->data);
     assert_int_equal(rename(w->data, away), 0);
+    assert_int_equal(mkdir(w->data, 0700), 0); /* the empty mount point */
     connect_agent(w);
     assert_true(in_state(w, "window"));
+    assert_int_equal(rmdir(w->data), 0); /* nothing was put there */
     assert_int_equal(rename(away, w->data), 0);
     AWAIT(w, in_data(w, "standby.signal") && !in_state(w, "window"));
     assert_parked(w);
@@ -749,6 +751,57 @@ STORY(an_orphan_of_a_guard_is_watched_to_its_end) {
     kill(w->orphan, SIGCONT);
     AWAIT(w, !w->last.guard);
     assert_false(process_lives(w->orphan));
+    assert_parked(w);
+}
+
+/* --- a directory that goes while PostgreSQL runs in it -------------------------------------------------------- */
+
+/* Again, as long as PostgreSQL makes new files there. */
+static void remove_data(struct world *w) {
+    AWAIT(w, run_as(false, NULL, (const char *const[]){"/bin/rm", "-rf", w->data, NULL}) == 0 && !file_exists(w->data));
+}
+
+/* All at once, as a mount does, and without standby.signal. */
+static void put_other_data(const struct world *w) {
+    char fresh[400], signal_file[440];
+    snprintf(fresh, sizeof fresh, "%s.fresh", w->data);
+    snprintf(signal_file, sizeof signal_file, "%s/standby.signal", fresh);
+    assert_int_equal(RUN(NULL, "/bin/cp", "-a", cluster, fresh), 0);
+    assert_int_equal(unlink(signal_file), 0);
+    assert_int_equal(rename(fresh, w->data), 0);
+}
+
+STORY(a_directory_that_was_removed_leaves_nothing_to_be_put_back) {
+    start_primary(w);
+    remove_data(w);
+    assert_true(command(w, DEADMAN_KILL));
+    AWAIT(w, command(w, DEADMAN_HELLO) && w->last.descendants == 0);
+    assert_int_equal(RUN(NULL, "/bin/cp", "-a", cluster, w->data), 0);
+    start_standby(w);
+    stop(w);
+    assert_parked(w);
+}
+
+STORY(a_directory_that_was_made_anew_is_a_standby_when_postgresql_ends) {
+    start_primary(w);
+    remove_data(w);
+    put_other_data(w);
+    assert_true(command(w, DEADMAN_KILL));
+    AWAIT(w, in_data(w, "standby.signal"));
+    assert_parked(w);
+}
+
+STORY(a_window_in_a_directory_that_went_is_closed_when_it_is_back) {
+    start_in_open_window(w);
+    remove_data(w);
+    assert_true(command(w, DEADMAN_KILL));
+    assert_int_equal(mkdir(w->data, 0700), 0);
+    struct deadman_request r = start_request(w, false);
+    assert_false(request(w, &r)); /* an empty mount point: nothing is started there, and nothing put there */
+    assert_true(in_state(w, "window"));
+    assert_int_equal(rmdir(w->data), 0);
+    put_other_data(w);
+    AWAIT(w, in_data(w, "standby.signal") && !in_state(w, "window"));
     assert_parked(w);
 }
 
@@ -853,6 +906,9 @@ int main(int argc, char **argv) {
         TEST(a_dead_man_killed_in_a_window_is_succeeded_by_one_that_closes_it),
         TEST(a_window_in_a_directory_that_is_not_mounted_yet_is_closed_when_it_is),
         TEST(postgresql_does_not_outlive_its_dead_man),
+        TEST(a_directory_that_was_removed_leaves_nothing_to_be_put_back),
+        TEST(a_directory_that_was_made_anew_is_a_standby_when_postgresql_ends),
+        TEST(a_window_in_a_directory_that_went_is_closed_when_it_is_back),
         TEST(an_orphan_of_a_guard_is_watched_to_its_end),
         TEST(a_start_by_hand_in_the_middle_of_a_promotion_is_refused_by_postgresql),
         TEST(a_newer_agent_ends_the_older_connection),
