@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Puts known mistakes into the product and sees whether the simulator finds them: a check that finds nothing proves nothing.
 
-mutations.txt lists the mistakes. Each is compiled into a simulator of its own, which plays seeds 1, 2, 3 ... until a history fails
-that does not fail without the mistake, or the mistake's budget of seeds is used up.
+mutations.txt lists the mistakes. Each is compiled into a simulator of its own, which plays seeds 1, 2, 3 ... (or, with `sweep: K`,
+every K-th script of the exhaustive sweep) until a history fails that does not fail without the mistake, or the mistake's budget
+of histories is used up.
 
   mutate.py [--only NAME[,NAME]] [--sample K [--rotate R]] [--list] [--keep] [--budget N]
       --sample K    every K-th only, beginning with number R modulo K
@@ -25,14 +26,14 @@ PLAY_SECONDS = 900
 
 class Mutation:
     def __init__(self, name):
-        self.name, self.rule, self.mistake, self.budget = name, "", "", 0
+        self.name, self.rule, self.mistake, self.budget, self.sweep = name, "", "", 0, 0
         self.changes = []  # [file, old text, new text]
 
     def add(self, kind, value):
         if kind == "file":
             self.changes.append([value, None, None])
-        elif kind == "budget":
-            self.budget = int(value)
+        elif kind in ("budget", "sweep"):
+            setattr(self, kind, int(value))
         else:
             setattr(self, kind, value)
 
@@ -48,7 +49,7 @@ def read_list():
     found = []
     for number, line in enumerate(open(LIST), 1):
         line = line.rstrip("\n")
-        word = re.match(r"(mutation|rule|mistake|budget|file): (.*)$", line)
+        word = re.match(r"(mutation|rule|mistake|budget|sweep|file): (.*)$", line)
         if not line or line.startswith("#"):
             continue
         if word and word[1] == "mutation":
@@ -103,41 +104,63 @@ def build(mutation, directory):
     return directory + "/sim"
 
 
-def play(binary, first, count):
-    """Failures of seeds first .. first + count - 1, up to the first or a few more: all seeds before the last of them were played."""
-    done = subprocess.run([binary, "--first", "--seeds", str(count), "--from", str(first)], capture_output=True, text=True, timeout=PLAY_SECONDS)
+class Seeds:
+    name, first, stride = "seeds", 1, 1
+
+    def range(self, first, count):
+        return ["--seeds", str(count), "--from", str(first)]
+
+    def one(self, seed):
+        return ["--seed", str(seed)]
+
+
+class Sweep:
+    name, first = "scripts", 0
+
+    def __init__(self, stride):
+        self.stride = stride
+
+    def range(self, first, count):
+        return ["--sweep", str(self.stride), "--from", str(first)]
+
+    def one(self, index):
+        return ["--script", str(index)]
+
+
+def play(binary, options):
+    """Failures up to the first or a few more: whatever comes before the last of them was played."""
+    done = subprocess.run([binary, "--first"] + options, capture_output=True, text=True, timeout=PLAY_SECONDS)
     failures = re.findall(r"^seed (\d+) failed at [\d.]+ s: ([^:]*)", done.stdout, re.M)
     if not re.search(r"^\d+ histories, \d+ failed$", done.stdout, re.M):
         raise ValueError("the simulator does not come to its end: " + done.stderr[-500:])
     return sorted((int(seed), invariant) for seed, invariant in failures)
 
 
-def fails_anyway(seed, known={}):
-    if seed not in known:
-        known[seed] = subprocess.run([f"{BUILD}/sim/sim", "--seed", str(seed)], capture_output=True).returncode != 0
-    return known[seed]
+def fails_anyway(options):
+    return subprocess.run([f"{BUILD}/sim/sim"] + options, capture_output=True).returncode != 0
 
 
-def hunt(binary, budget):
-    """(invariant, seed) of the first failure that the mistake is to blame for; None."""
-    first = 1
-    while first <= budget:
-        failures = play(binary, first, budget - first + 1)
-        for seed, invariant in failures:
-            if not fails_anyway(seed):
-                return invariant, seed
-        first = failures[-1][0] + 1 if failures else budget + 1
+def hunt(binary, histories, budget):
+    """(invariant, how many were played) at the first failure that the mistake is to blame for; None."""
+    at, end = histories.first, histories.first + budget * histories.stride
+    while at < end:
+        failures = play(binary, histories.range(at, (end - at) // histories.stride))
+        for number, invariant in failures:
+            if number < end and not fails_anyway(histories.one(number)):
+                return invariant, (number - histories.first) // histories.stride + 1
+        at = failures[-1][0] + histories.stride if failures else end
     return None
 
 
 def judge(mutation, options):
     budget = options.budget or mutation.budget
+    histories = Sweep(mutation.sweep) if mutation.sweep else Seeds()
     directory = f"{BUILD}/sim/mutants/{mutation.name}"
     begun = time.time()
     shutil.rmtree(directory, ignore_errors=True)
     try:
-        caught = hunt(build(mutation, directory), budget)
-        verdict = f"caught by {caught[0]} after {caught[1]} seeds" if caught else f"NOT CAUGHT in {budget}"
+        caught = hunt(build(mutation, directory), histories, budget)
+        verdict = f"caught by {caught[0]} after {caught[1]} {histories.name}" if caught else f"NOT CAUGHT in {budget}"
     except (ValueError, OSError, subprocess.TimeoutExpired) as problem:
         caught, verdict = None, f"NOT PLAYED: {problem}"
     if not options.keep:
