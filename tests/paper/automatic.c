@@ -13,109 +13,32 @@
  *
  * Not covered: the site lease below each voter (lease.c), lag limits in `safe` (it names a target or nobody),
  * several synchronous targets, changes of the voter set and of the mode (voters.c). */
+#include "automatic.h"
+
 #include <string.h>
 
 #include "models.h"
 
-enum { VOTERS = 3, MAJORITY = 2, NOBODY = 0xff };
-enum { LEASES, SAFE, SAFE_AGAIN, SAFE_THREE };
-
-struct bounds {
-	uint8_t sites, numbers, length, changes, destroyed;
-};
-static const struct bounds all_bounds[4][2] = {
+static const struct automatic_bounds all_bounds[4][2] = {
 	[LEASES] = {{3, 2, 2, 0, 1}, {3, 3, 1, 0, 0}},
 	[SAFE] = {{2, 2, 1, 1, 1}, {2, 2, 1, 2, 1}},
 	[SAFE_AGAIN] = {{2, 3, 1, 0, 0}, {2, 3, 1, 1, 0}},
 	[SAFE_THREE] = {{3, 2, 1, 0, 1}, {3, 2, 1, 1, 0}},
 };
 
-enum mistakes {
-	NO_SILENCE = 1,
-	NEW_SPEAKER_PROMISES,
-	LEASE_FROM_ANSWER,
-	GRANT_BELOW_PROMISE,
-	HANDOVER_OF_OLDER,
-	OPENS_AFTER_RECEIPT,
-	VOTER_FORGETS,
-	SAFE_MISTAKES = 100, /* the models share the code, not the lists */
-	SAFE_NOT_LOOKED_AT,
-	LOOSENED_FIRST,
-	SAFE_BELOW_PROMISE,
-	AGAIN_MISTAKES = 200,
-	SAFE_OF_ANOTHER_EPOCH,
-	CONSENT_FORGOTTEN
-};
-
-enum wrong { RIGHT, NOT_ABOVE, LOST_WRITES };
-
-struct safe {
-	uint8_t epoch, serial, target; /* NOBODY: not safe */
-};
-struct voter {
-	uint8_t promised, granted;
-	uint8_t quiet; /* ticks since its last grant, or since its speaker began */
-	struct safe safe;
-};
-struct site {
-	uint8_t opened;          /* the last epoch that it opened */
-	uint8_t grants[VOTERS];  /* ticks for which each voter's grant still counts */
-	uint8_t order, promises, last_writer; /* 2.3: what it collects for */
-	struct safe best;
-	uint8_t asked, consented; /* the point of no return is behind it; where it was only by consent to a loss */
-	uint8_t receipt_of, successor;
-	uint8_t complete; /* it has every acknowledged write of the newest opened epoch */
-	uint8_t waits_for; /* 4.4: commits wait for this site */
-	uint8_t change_serial, change_target, change_stored; /* 4.5: what voters are asked to store */
-	uint8_t destroyed;
-};
-struct state {
-	struct voter voters[VOTERS];
-	struct site sites[VOTERS];
-	uint8_t highest, changes, destroyed, wrong;
-};
-
-static const struct bounds *bounds_of(const struct walk *w)
+static const struct automatic_bounds *bounds_of(const struct walk *w)
 {
 	return &all_bounds[walk_variant(w)][walk_thorough(w)];
-}
-
-static bool mistaken(const struct walk *w, int mistake)
-{
-	static const int lists[] = {[LEASES] = 0, [SAFE] = SAFE_MISTAKES, [SAFE_AGAIN] = AGAIN_MISTAKES, [SAFE_THREE] = SAFE_MISTAKES};
-	return walk_mistaken(w, mistake - lists[walk_variant(w)]);
-}
-
-static uint8_t epoch_of(int number, int site)
-{
-	return (uint8_t)(number << 2 | site);
-}
-static uint8_t number_of(uint8_t epoch)
-{
-	return epoch >> 2;
-}
-static uint8_t site_of(uint8_t epoch)
-{
-	return epoch & 3;
-}
-static char letter(int i)
-{
-	return (char)('A' + i);
-}
-
-static bool is_majority(uint8_t set)
-{
-	return __builtin_popcount(set) >= MAJORITY;
 }
 
 /* A has opened the first epoch with everybody's grant; its commits wait for B, and B is safe. */
 static void start(int variant, void *state)
 {
-	struct state *s = state;
+	struct automatic_state *s = state;
 	s->highest = epoch_of(1, 0);
 	for (int i = 0; i < VOTERS; i++) {
-		s->voters[i] = (struct voter){.promised = s->highest, .granted = s->highest, .safe = {s->highest, 0, 1}};
-		s->sites[i] = (struct site){.complete = 1, .waits_for = NOBODY, .change_target = NOBODY};
+		s->voters[i] = (struct automatic_voter){.promised = s->highest, .granted = s->highest, .safe = {s->highest, 0, 1}};
+		s->sites[i] = (struct automatic_site){.complete = 1, .waits_for = NOBODY, .change_target = NOBODY};
 		s->sites[i].best.target = NOBODY;
 		s->sites[0].grants[i] = all_bounds[variant][0].length;
 	}
@@ -123,204 +46,128 @@ static void start(int variant, void *state)
 	s->sites[0].waits_for = variant == LEASES ? NOBODY : 1;
 }
 
-/* 2.4: a write lease is what a majority grants. */
-static bool has_lease(const struct site *site)
-{
-	int counting = 0;
-	for (int v = 0; v < VOTERS; v++)
-		counting += site->grants[v] > 0;
-	return counting >= MAJORITY;
-}
-
-static bool writes_now(const struct state *s, int i)
-{
-	return has_lease(&s->sites[i]) && s->sites[i].opened && !s->sites[i].asked;
-}
-
-/* The epoch that the site needs grants for. */
-static uint8_t wants(const struct site *me)
-{
-	return me->asked ? me->asked : me->opened;
-}
-
-/* A majority may still come together for an epoch: whoever has said yes, and whoever has promised nothing higher. */
-static bool can_have_majority(const struct state *s, uint8_t yes, uint8_t epoch, bool again)
-{
-	for (int v = 0; v < VOTERS; v++) {
-		if (s->voters[v].promised < epoch || (again && s->voters[v].promised == epoch))
-			yes |= (uint8_t)(1 << v);
-	}
-	return is_majority(yes);
-}
-
-static bool can_lead(const struct walk *w, const struct state *s, int i)
-{
-	const struct site *me = &s->sites[i];
-	uint8_t yes = 0;
-	for (int v = 0; v < VOTERS; v++)
-		yes |= (uint8_t)((me->grants[v] > 0) << v);
-	bool spent = wants(me) == me->receipt_of && !mistaken(w, OPENS_AFTER_RECEIPT); /* 2.5b */
-	bool loose = mistaken(w, GRANT_BELOW_PROMISE) || mistaken(w, VOTER_FORGETS);
-	return wants(me) && !me->destroyed && !spent && (loose || can_have_majority(s, yes, wants(me), true));
-}
-
-static void forget_lead(struct state *s, int i)
-{
-	struct site *me = &s->sites[i];
-	memset(me->grants, 0, sizeof me->grants);
-	me->asked = 0;
-	me->opened = me->opened == s->highest ? me->opened : 0;
-	me->waits_for = me->change_target = NOBODY;
-	me->change_serial = me->change_stored = 0;
-}
-
-/* What has no more consequences is forgotten, so that fewer states are told apart. */
-static const struct state *settled(const struct walk *w, struct state *s)
-{
-	for (int i = 0; i < VOTERS; i++) {
-		struct site *me = &s->sites[i];
-		if (!can_lead(w, s, i))
-			forget_lead(s, i);
-		if (!writes_now(s, i)) {
-			me->change_serial = me->change_stored = 0;
-			me->change_target = NOBODY;
-		}
-		if (me->order && !can_have_majority(s, me->promises, me->order, false) && !mistaken(w, VOTER_FORGETS))
-			me->order = 0;
-		if (!me->order)
-			me->promises = 0;
-		if (!me->order || walk_variant(w) == LEASES) {
-			me->last_writer = 0;
-			me->best = (struct safe){0, 0, NOBODY};
-		}
-		if (walk_variant(w) == LEASES)
-			me->successor = me->consented = 0;
-	}
-	return s;
-}
-
 /* ---- voters ---- */
 
 /* 2.2, 2.4: GRANT. Counted from the answer, it may last longer than the voter's silence. */
-static void grants(const struct state *s, int v, int i, struct walk *w)
+static void grants(const struct automatic_state *s, int v, int i, struct walk *w)
 {
-	uint8_t epoch = wants(&s->sites[i]);
-	if (!can_lead(w, s, i) || (epoch < s->voters[v].promised && !mistaken(w, GRANT_BELOW_PROMISE)))
+	uint8_t epoch = automatic_wants(&s->sites[i]);
+	if (!automatic_can_lead(w, s, i) || (epoch < s->voters[v].promised && !automatic_mistaken(w, GRANT_BELOW_PROMISE)))
 		return;
-	struct state next = *s;
-	struct voter *voter = &next.voters[v];
+	struct automatic_state next = *s;
+	struct automatic_voter *voter = &next.voters[v];
 	voter->granted = epoch > voter->granted ? epoch : voter->granted;
 	voter->promised = epoch > voter->promised ? epoch : voter->promised;
 	voter->quiet = 0;
 	for (int j = 0; j < VOTERS && walk_variant(w) != LEASES; j++)
 		next.sites[j].grants[v] = 0;
-	next.sites[i].grants[v] = (uint8_t)(bounds_of(w)->length + mistaken(w, LEASE_FROM_ANSWER));
-	walk_to(w, WALK_STEP, settled(w, &next), "%c grants %d %c", letter(v), number_of(epoch), letter(i));
+	next.sites[i].grants[v] = (uint8_t)(bounds_of(w)->length + automatic_mistaken(w, LEASE_FROM_ANSWER));
+	walk_to(w, WALK_STEP, automatic_settled(w, &next), "%c grants %d %c", letter(v), number_of(epoch), letter(i));
 }
 
-static bool is_above(const struct safe *a, const struct safe *b)
+static bool is_above(const struct automatic_safe *a, const struct automatic_safe *b)
 {
 	return a->epoch > b->epoch || (a->epoch == b->epoch && a->serial > b->serial);
 }
 
 /* 2.2: silence, or a receipt of an epoch no lower than what it granted, or proof that the holder is fenced. */
-static const char *reason_to_promise(const struct walk *w, const struct state *s, int v)
+static const char *reason_to_promise(const struct walk *w, const struct automatic_state *s, int v)
 {
-	const struct voter *me = &s->voters[v];
-	if (writes_now(s, v))
+	const struct automatic_voter *me = &s->voters[v];
+	if (automatic_writes_now(s, v))
 		return NULL;
-	if (me->quiet >= bounds_of(w)->length || mistaken(w, NO_SILENCE))
+	if (me->quiet >= bounds_of(w)->length || automatic_mistaken(w, NO_SILENCE))
 		return "after its silence";
 	if (s->sites[site_of(me->granted)].destroyed)
 		return "on a fence proof";
 	for (int i = 0; i < VOTERS; i++) {
 		uint8_t of = s->sites[i].receipt_of;
-		if (of && (me->granted <= of || mistaken(w, HANDOVER_OF_OLDER)))
+		if (of && (me->granted <= of || automatic_mistaken(w, HANDOVER_OF_OLDER)))
 			return "on a receipt";
 	}
 	return NULL;
 }
 
 /* 2.3: the first promise tells of an order that the target has stored, whatever it did for a lower one. */
-static bool takes_order(const struct walk *w, struct state *next, int i, uint8_t epoch)
+static bool takes_order(const struct walk *w, struct automatic_state *next, int i, uint8_t epoch)
 {
-	struct site *me = &next->sites[i];
+	struct automatic_site *me = &next->sites[i];
 	if (me->order == epoch)
 		return true;
-	if (writes_now(next, i) || epoch <= me->order || epoch <= me->asked || epoch <= me->opened ||
+	if (automatic_writes_now(next, i) || epoch <= me->order || epoch <= me->asked || epoch <= me->opened ||
 	    me->destroyed || (epoch <= next->voters[i].promised && site_of(next->voters[i].promised) != i))
 		return false;
 	me->order = epoch;
 	me->promises = me->last_writer = 0;
-	me->best = (struct safe){0, 0, NOBODY};
+	me->best = (struct automatic_safe){0, 0, NOBODY};
 	for (int j = 0; j < VOTERS && walk_variant(w) != LEASES; j++)
 		next->sites[j].order = j == i ? epoch : 0;
 	return true;
 }
 
-static void promises(const struct state *s, int v, uint8_t epoch, struct walk *w)
+static void promises(const struct automatic_state *s, int v, uint8_t epoch, struct walk *w)
 {
 	int i = site_of(epoch);
-	const struct voter *me = &s->voters[v];
-	struct state next = *s;
+	const struct automatic_voter *me = &s->voters[v];
+	struct automatic_state next = *s;
 	const char *reason = epoch > me->promised ? reason_to_promise(w, s, v) : NULL;
 	if (!reason || !takes_order(w, &next, i, epoch))
 		return;
-	struct site *target = &next.sites[i];
+	struct automatic_site *target = &next.sites[i];
 	next.voters[v].promised = epoch;
 	target->promises |= (uint8_t)(1 << v);
 	target->last_writer = me->granted > target->last_writer ? me->granted : target->last_writer;
 	if (!target->best.epoch || is_above(&me->safe, &target->best))
 		target->best = me->safe;
-	walk_to(w, WALK_STEP, settled(w, &next), "%c promises %d %c %s", letter(v), number_of(epoch), letter(i), reason);
+	walk_to(w, WALK_STEP, automatic_settled(w, &next), "%c promises %d %c %s", letter(v), number_of(epoch), letter(i), reason);
 }
 
 /* The mistakes of one who begins to speak for a voter: that the last grant was long ago, that the store is true. */
-static void changes_speaker(const struct state *s, int v, struct walk *w)
+static void changes_speaker(const struct automatic_state *s, int v, struct walk *w)
 {
-	struct state next = *s;
+	struct automatic_state next = *s;
 	next.voters[v].quiet = bounds_of(w)->length;
-	if (mistaken(w, NEW_SPEAKER_PROMISES))
-		walk_to(w, WALK_FAULT, settled(w, &next), "the voter %c gets a new speaker", letter(v));
+	if (automatic_mistaken(w, NEW_SPEAKER_PROMISES))
+		walk_to(w, WALK_FAULT, automatic_settled(w, &next), "the voter %c gets a new speaker", letter(v));
 	next.voters[v].promised = next.voters[v].granted = epoch_of(1, 0);
-	next.voters[v].safe = (struct safe){epoch_of(1, 0), 0, 1};
-	if (mistaken(w, VOTER_FORGETS))
-		walk_to(w, WALK_FAULT, settled(w, &next), "the store of %c goes back to an older copy", letter(v));
+	next.voters[v].safe = (struct automatic_safe){epoch_of(1, 0), 0, 1};
+	if (automatic_mistaken(w, VOTER_FORGETS))
+		walk_to(w, WALK_FAULT, automatic_settled(w, &next), "the store of %c goes back to an older copy", letter(v));
 }
 
 /* ---- the primary ---- */
 
 /* A commit that waits for a site is acknowledged only when that has all. */
-static void writes(const struct state *s, int i, struct walk *w)
+static void writes(const struct automatic_state *s, int i, struct walk *w)
 {
 	uint8_t waits_for = s->sites[i].waits_for;
-	if (!writes_now(s, i) || (waits_for != NOBODY && !s->sites[waits_for].complete))
+	if (!automatic_writes_now(s, i) || (waits_for != NOBODY && !s->sites[waits_for].complete))
 		return;
-	struct state next = *s;
+	struct automatic_state next = *s;
 	for (int j = 0; j < VOTERS; j++) {
 		if (j != waits_for && j != i)
 			next.sites[j].complete = 0;
 	}
-	walk_to(w, WALK_STEP, settled(w, &next), "%c acknowledges a write", letter(i));
+	walk_to(w, WALK_STEP, automatic_settled(w, &next), "%c acknowledges a write", letter(i));
 }
 
 /* 4.4: commits wait for the site before anybody is told that it is safe. */
-static void begins_to_wait(const struct state *s, int i, int target, struct walk *w)
+static void begins_to_wait(const struct automatic_state *s, int i, int target, struct walk *w)
 {
-	if (!writes_now(s, i) || s->sites[i].waits_for != NOBODY || target == i ||
+	if (!automatic_writes_now(s, i) || s->sites[i].waits_for != NOBODY || target == i ||
 	    s->changes == bounds_of(w)->changes)
 		return;
-	struct state next = *s;
+	struct automatic_state next = *s;
 	next.sites[i].waits_for = (uint8_t)target;
-	walk_to(w, WALK_STEP, settled(w, &next), "commits at %c wait for %c from now on", letter(i), letter(target));
+	walk_to(w, WALK_STEP, automatic_settled(w, &next), "commits at %c wait for %c from now on", letter(i), letter(target));
 }
 
 /* 4.5: `safe` as soon as the target is confirmed; "not safe" before it is waited for no longer. */
-static void changes_safe(const struct state *s, int i, struct walk *w)
+static void changes_safe(const struct automatic_state *s, int i, struct walk *w)
 {
-	const struct site *me = &s->sites[i];
-	const struct voter *own = &s->voters[i];
-	if (!writes_now(s, i) || me->waits_for == NOBODY || me->change_serial)
+	const struct automatic_site *me = &s->sites[i];
+	const struct automatic_voter *own = &s->voters[i];
+	if (!automatic_writes_now(s, i) || me->waits_for == NOBODY || me->change_serial)
 		return;
 	uint8_t serial = own->safe.epoch == me->opened ? (uint8_t)(own->safe.serial + 1) : 1;
 	for (int v = 0; v < VOTERS; v++) {
@@ -329,29 +176,29 @@ static void changes_safe(const struct state *s, int i, struct walk *w)
 	}
 	if (s->changes == bounds_of(w)->changes)
 		return;
-	struct state next = *s;
-	struct site *mine = &next.sites[i];
+	struct automatic_state next = *s;
+	struct automatic_site *mine = &next.sites[i];
 	next.changes++;
 	mine->change_serial = serial;
 	mine->change_target = me->waits_for;
 	if (s->sites[me->waits_for].complete)
-		walk_to(w, WALK_STEP, settled(w, &next), "%c has the voters store that %c is safe", letter(i), letter(me->waits_for));
+		walk_to(w, WALK_STEP, automatic_settled(w, &next), "%c has the voters store that %c is safe", letter(i), letter(me->waits_for));
 	mine->change_target = NOBODY;
-	if (mistaken(w, LOOSENED_FIRST))
+	if (automatic_mistaken(w, LOOSENED_FIRST))
 		mine->waits_for = NOBODY;
-	walk_to(w, WALK_STEP, settled(w, &next), "%c has the voters store that nobody is safe", letter(i));
+	walk_to(w, WALK_STEP, automatic_settled(w, &next), "%c has the voters store that nobody is safe", letter(i));
 }
 
 /* 2.1, 4.5: a voter that has promised a higher epoch stores nothing of a lower one: its word is out. */
-static void stores_safe(const struct state *s, int v, int i, struct walk *w)
+static void stores_safe(const struct automatic_state *s, int v, int i, struct walk *w)
 {
-	const struct site *me = &s->sites[i];
-	struct safe safe = {me->opened, me->change_serial, me->change_target};
-	if (!me->change_serial || me->change_stored >> v & 1 || !writes_now(s, i) || !is_above(&safe, &s->voters[v].safe) ||
-	    (me->opened < s->voters[v].promised && !mistaken(w, SAFE_BELOW_PROMISE)))
+	const struct automatic_site *me = &s->sites[i];
+	struct automatic_safe safe = {me->opened, me->change_serial, me->change_target};
+	if (!me->change_serial || me->change_stored >> v & 1 || !automatic_writes_now(s, i) || !is_above(&safe, &s->voters[v].safe) ||
+	    (me->opened < s->voters[v].promised && !automatic_mistaken(w, SAFE_BELOW_PROMISE)))
 		return;
-	struct state next = *s;
-	struct site *mine = &next.sites[i];
+	struct automatic_state next = *s;
+	struct automatic_site *mine = &next.sites[i];
 	next.voters[v].safe = safe;
 	mine->change_stored |= (uint8_t)(1 << v);
 	bool enough = is_majority(mine->change_stored);
@@ -361,26 +208,26 @@ static void stores_safe(const struct state *s, int v, int i, struct walk *w)
 		mine->change_serial = mine->change_stored = 0;
 		mine->change_target = NOBODY;
 	}
-	walk_to(w, WALK_STEP, settled(w, &next), "%c stores that%s", letter(v), enough ? ", a majority has" : "");
+	walk_to(w, WALK_STEP, automatic_settled(w, &next), "%c stores that%s", letter(v), enough ? ", a majority has" : "");
 }
 
 /* 2.5b */
-static void hands_over(const struct state *s, int i, struct walk *w)
+static void hands_over(const struct automatic_state *s, int i, struct walk *w)
 {
-	const struct site *me = &s->sites[i];
+	const struct automatic_site *me = &s->sites[i];
 	if (!me->opened || me->opened != s->highest || me->receipt_of == me->opened)
 		return;
 	for (int j = 0; j < bounds_of(w)->sites; j++) {
-		struct state next = *s;
-		struct site *mine = &next.sites[i];
+		struct automatic_state next = *s;
+		struct automatic_site *mine = &next.sites[i];
 		uint8_t successor = epoch_of(number_of(me->opened) + 1, j);
 		if (j == i || number_of(successor) > bounds_of(w)->numbers)
 			continue;
 		mine->receipt_of = me->opened;
 		mine->successor = successor;
-		if (!mistaken(w, OPENS_AFTER_RECEIPT))
+		if (!automatic_mistaken(w, OPENS_AFTER_RECEIPT))
 			memset(mine->grants, 0, sizeof mine->grants);
-		walk_to(w, WALK_STEP, settled(w, &next), "%c stops, with a receipt for %d %c", letter(i), number_of(successor), letter(j));
+		walk_to(w, WALK_STEP, automatic_settled(w, &next), "%c stops, with a receipt for %d %c", letter(i), number_of(successor), letter(j));
 	}
 }
 
@@ -388,98 +235,98 @@ static void hands_over(const struct state *s, int i, struct walk *w)
 
 /* 2.3: why the target may go on; NULL: only with a person's consent to a loss. Who has only asked for an epoch, by
  * consent, and not opened it, is not its last writer: that consent was for that order. */
-static const char *reason_to_go_on(const struct walk *w, const struct state *s, int i)
+static const char *reason_to_go_on(const struct walk *w, const struct automatic_state *s, int i)
 {
-	const struct site *me = &s->sites[i], *last = &s->sites[site_of(me->last_writer)];
-	bool safe = me->best.target == i && (me->best.epoch == me->last_writer || mistaken(w, SAFE_OF_ANOTHER_EPOCH));
-	bool unopened = me->consented == me->last_writer && !mistaken(w, CONSENT_FORGOTTEN);
+	const struct automatic_site *me = &s->sites[i], *last = &s->sites[site_of(me->last_writer)];
+	bool safe = me->best.target == i && (me->best.epoch == me->last_writer || automatic_mistaken(w, SAFE_OF_ANOTHER_EPOCH));
+	bool unopened = me->consented == me->last_writer && !automatic_mistaken(w, CONSENT_FORGOTTEN);
 	if (site_of(me->last_writer) == i && !unopened)
 		return "as the last possible writer itself";
 	if (last->receipt_of == me->last_writer && last->successor == me->order && me->complete)
 		return "with all that the receipt names";
-	return safe || mistaken(w, SAFE_NOT_LOOKED_AT) ? "as the site named safe" : NULL;
+	return safe || automatic_mistaken(w, SAFE_NOT_LOOKED_AT) ? "as the site named safe" : NULL;
 }
 
-static void asks(const struct state *s, int i, struct walk *w)
+static void asks(const struct automatic_state *s, int i, struct walk *w)
 {
-	const struct site *me = &s->sites[i];
+	const struct automatic_site *me = &s->sites[i];
 	if (!me->order || !is_majority(me->promises))
 		return;
-	struct state next = *s;
-	struct site *mine = &next.sites[i];
+	struct automatic_state next = *s;
+	struct automatic_site *mine = &next.sites[i];
 	const char *reason = reason_to_go_on(w, s, i);
 	mine->asked = me->order;
 	mine->order = 0;
 	memset(mine->grants, 0, sizeof mine->grants);
 	mine->consented = reason ? 0 : me->order;
-	walk_to(w, WALK_STEP, settled(w, &next), "%c writes `asked` for %d %c, %s", letter(i), number_of(me->order), letter(i),
+	walk_to(w, WALK_STEP, automatic_settled(w, &next), "%c writes `asked` for %d %c, %s", letter(i), number_of(me->order), letter(i),
 		reason ? reason : "with a person's consent");
 }
 
-static void opens(const struct state *s, int i, struct walk *w)
+static void opens(const struct automatic_state *s, int i, struct walk *w)
 {
-	const struct site *me = &s->sites[i];
-	if (!me->asked || !has_lease(me))
+	const struct automatic_site *me = &s->sites[i];
+	if (!me->asked || !automatic_has_lease(me))
 		return;
-	struct state next = *s;
-	struct site *mine = &next.sites[i];
+	struct automatic_state next = *s;
+	struct automatic_site *mine = &next.sites[i];
 	next.wrong = me->asked <= s->highest ? NOT_ABOVE : me->consented != me->asked && !me->complete ? LOST_WRITES : RIGHT;
 	for (int j = 0; j < VOTERS && !me->complete; j++)
 		next.sites[j].complete = j == i;
 	next.highest = mine->opened = me->asked;
 	mine->asked = mine->consented = 0;
 	mine->waits_for = NOBODY;
-	walk_to(w, WALK_STEP, settled(w, &next), "%c opens %d %c", letter(i), number_of(me->asked), letter(i));
+	walk_to(w, WALK_STEP, automatic_settled(w, &next), "%c opens %d %c", letter(i), number_of(me->asked), letter(i));
 }
 
 /* ---- all together ---- */
 
-static void replicates(const struct state *s, int i, struct walk *w)
+static void replicates(const struct automatic_state *s, int i, struct walk *w)
 {
-	struct state next = *s;
+	struct automatic_state next = *s;
 	if (s->sites[i].complete || s->sites[site_of(s->highest)].destroyed)
 		return;
 	next.sites[i].complete = 1;
-	walk_to(w, WALK_STEP, settled(w, &next), "%c gets all the writes of %d %c", letter(i), number_of(s->highest),
+	walk_to(w, WALK_STEP, automatic_settled(w, &next), "%c gets all the writes of %d %c", letter(i), number_of(s->highest),
 		letter(site_of(s->highest)));
 }
 
-static void is_destroyed(const struct state *s, int i, struct walk *w)
+static void is_destroyed(const struct automatic_state *s, int i, struct walk *w)
 {
-	struct state next = *s;
+	struct automatic_state next = *s;
 	if (s->destroyed == bounds_of(w)->destroyed)
 		return;
-	struct site *me = &next.sites[i];
+	struct automatic_site *me = &next.sites[i];
 	next.destroyed++;
-	*me = (struct site){.opened = me->opened, .receipt_of = me->receipt_of, .successor = me->successor, .destroyed = 1,
+	*me = (struct automatic_site){.opened = me->opened, .receipt_of = me->receipt_of, .successor = me->successor, .destroyed = 1,
 		.waits_for = NOBODY, .change_target = NOBODY, .best.target = NOBODY};
-	walk_to(w, WALK_FAULT, settled(w, &next), "%c is destroyed", letter(i));
+	walk_to(w, WALK_FAULT, automatic_settled(w, &next), "%c is destroyed", letter(i));
 }
 
-static void tick(const struct state *s, struct walk *w)
+static void tick(const struct automatic_state *s, struct walk *w)
 {
-	struct state next = *s;
+	struct automatic_state next = *s;
 	for (int i = 0; i < VOTERS; i++) {
-		struct site *me = &next.sites[i];
-		struct voter *voter = &next.voters[i];
+		struct automatic_site *me = &next.sites[i];
+		struct automatic_voter *voter = &next.voters[i];
 		for (int v = 0; v < VOTERS; v++)
 			me->grants[v] = (uint8_t)(me->grants[v] - (me->grants[v] > 0));
 		voter->quiet = (uint8_t)(voter->quiet + (voter->quiet < bounds_of(w)->length));
 	}
-	walk_to(w, WALK_STEP, settled(w, &next), "a tick of time passes");
+	walk_to(w, WALK_STEP, automatic_settled(w, &next), "a tick of time passes");
 }
 
 /* Without clocks: the voter's last grant has run out, and so it is silent. */
-static void runs_out(const struct state *s, int v, struct walk *w)
+static void runs_out(const struct automatic_state *s, int v, struct walk *w)
 {
-	struct state next = *s;
+	struct automatic_state next = *s;
 	next.voters[v].quiet = bounds_of(w)->length;
 	for (int i = 0; i < VOTERS; i++)
 		next.sites[i].grants[v] = 0;
-	walk_to(w, WALK_STEP, settled(w, &next), "the last grant of %c runs out", letter(v));
+	walk_to(w, WALK_STEP, automatic_settled(w, &next), "the last grant of %c runs out", letter(v));
 }
 
-static void site_acts(const struct state *s, int i, struct walk *w)
+static void site_acts(const struct automatic_state *s, int i, struct walk *w)
 {
 	hands_over(s, i, w);
 	asks(s, i, w);
@@ -495,7 +342,7 @@ static void site_acts(const struct state *s, int i, struct walk *w)
 
 static void successors(const void *state, struct walk *w)
 {
-	const struct state *s = state;
+	const struct automatic_state *s = state;
 	if (walk_variant(w) == LEASES)
 		tick(s, w);
 	for (int v = 0; v < VOTERS; v++) {
@@ -518,10 +365,10 @@ static void successors(const void *state, struct walk *w)
 
 static const char *broken(const void *state)
 {
-	const struct state *s = state;
+	const struct automatic_state *s = state;
 	int leases = 0;
 	for (int i = 0; i < VOTERS; i++)
-		leases += has_lease(&s->sites[i]);
+		leases += automatic_has_lease(&s->sites[i]);
 	if (leases > 1)
 		return "two sites hold a write lease at the same time";
 	if (s->wrong == NOT_ABOVE)
@@ -532,7 +379,7 @@ static const char *broken(const void *state)
 /* While there is a majority, and a number left for another epoch. */
 static bool owed(const void *state, const struct walk *w)
 {
-	const struct state *s = state;
+	const struct automatic_state *s = state;
 	bool room = true;
 	for (int i = 0; i < VOTERS; i++) {
 		room = room && number_of(s->voters[i].promised) < bounds_of(w)->numbers;
@@ -544,10 +391,10 @@ static bool owed(const void *state, const struct walk *w)
 
 static bool arrived(const void *state)
 {
-	const struct state *s = state;
+	const struct automatic_state *s = state;
 	bool open = false;
 	for (int i = 0; i < VOTERS; i++)
-		open = open || writes_now(s, i);
+		open = open || automatic_writes_now(s, i);
 	return open;
 }
 
@@ -571,7 +418,7 @@ static const struct walk_mistake again_mistakes[] = {
 	{NULL, NULL}};
 
 #define AUTOMATIC(title, cited, which, plain, thorough_run, list) { \
-	.name = title, .rules = cited, .size = sizeof(struct state), .variant = which, .start = start, \
+	.name = title, .rules = cited, .size = sizeof(struct automatic_state), .variant = which, .start = start, \
 	.successors = successors, .broken = broken, .owed = owed, .arrived = arrived, \
 	.stuck = "no site can ever be opened again", .bounds = {plain, thorough_run}, .mistakes = list}
 

@@ -14,97 +14,24 @@
  *
  * Not covered: comparing the durable copies of a store that went back (1.6: here a person decides at once
  * and the new store is met as in 1.5), embedded stores (1.9). */
-#include <string.h>
+#include "lease.h"
 
 #include "models.h"
 
-enum {
-	INSTANCES = 3,
-	SENDINGS = 10, /* room for those that somebody can still refer to */
-	NONE = 0xff,
-	LONGEST = 3
-};
-enum { WITH_STORE, WITH_RESTORE, WITH_FAILSAFE };
-
-struct bounds {
-	uint8_t instances, open, restarts, restores, lengths[2]; /* open: sendings of one instance under way */
-};
-static const struct bounds all_bounds[3][2] = {
+static const struct lease_bounds all_bounds[3][2] = {
 	[WITH_STORE] = {{3, 1, 2, 0, {2, 3}}, {3, 2, 2, 0, {1, 2}}},
-	[WITH_RESTORE] = {{2, 1, 1, 1, {1, 2}}, {3, 1, 1, 1, {1, 2}}},
+	[WITH_RESTORE] = {{2, 1, 0, 1, {1, 2}}, {2, 1, 1, 1, {1, 2}}},
 	[WITH_FAILSAFE] = {{3, 1, 1, 0, {1, 2}}, {3, 2, 1, 0, {1, 2}}},
 };
 
-enum mistakes {
-	NO_MARGIN = 1,
-	SWAP_ON_TERM_ONLY,
-	UNKNOWN_COUNTS,
-	COUNTED_FROM_ANSWER,
-	SHORTER_FROM_CONFIRMATION,
-	FIRST_SIGHT_IS_ENOUGH,
-	RESTART_WITHOUT_DEADMAN,
-	SEQ_TWICE,
-	RELEASE_FROM_CONFIRMATION,
-	RHO_OF_EACH_CLOCK,
-	RESTORE_MISTAKES = 50, /* the models share the code, not the lists */
-	RESTORED_AT_ONCE,
-	RESTORED_LENGTH,
-	RESTORED_RELEASE,
-	FAILSAFE_MISTAKES = 100,
-	YES_WITHOUT_WAIT,
-	ONE_MAY_BE_SILENT,
-	ONLY_THE_NEW_LIST,
-	ROUND_FROM_LAST_ANSWER,
-	RESTARTED_HOLDER_ASKS,
-	NOT_NAMED_TAKES,
-	ROUND_OUTLIVES_SHORTER,
-	ROUND_REVIVES
-};
-
-enum kind { ACQUIRE, RENEW, RELEASE };
-
-struct sending {
-	uint8_t base, base_term, by, kind, term, length, electors;
-	uint8_t won;       /* it stands or stood in the record */
-	uint8_t age;       /* ticks since it was sent, up to its length */
-	uint8_t forgotten; /* its sender knows nothing of it any more, or wants nothing of it */
-};
-
-struct instance {
-	uint8_t seen, watched; /* 1.4: the version last read, and for how long it has been that */
-	uint8_t saw_held;      /* 1.5: the last term that this process itself saw held; NONE */
-	uint8_t knows_term;    /* 1.8: the highest term that this process knows */
-	uint8_t holds;         /* the term, also in the state file; NONE */
-	uint8_t newest;        /* its newest sending that it knows to be in the record; NONE */
-	uint8_t left;          /* ticks until its deadline, which the dead-man has, too */
-	uint8_t round_asked, round_yes, round_age, round_length; /* 1.8 */
-};
-
-struct state {
-	uint8_t record, copy, sent, restarts, restores, unreachable;
-	struct sending sendings[SENDINGS];
-	struct instance instances[INSTANCES];
-};
-
-static const struct bounds *bounds_of(const struct walk *w)
+static const struct lease_bounds *bounds_of(const struct walk *w)
 {
 	return &all_bounds[walk_variant(w)][walk_thorough(w)];
-}
-
-static bool mistaken(const struct walk *w, int mistake)
-{
-	static const int lists[] = {[WITH_STORE] = 0, [WITH_RESTORE] = RESTORE_MISTAKES, [WITH_FAILSAFE] = FAILSAFE_MISTAKES};
-	return walk_mistaken(w, mistake - lists[walk_variant(w)]);
 }
 
 static char name(int i)
 {
 	return (char)('A' + i);
-}
-
-static uint8_t least(uint8_t a, uint8_t b)
-{
-	return a < b ? a : b;
 }
 
 static uint8_t less(uint8_t a, uint8_t b)
@@ -115,156 +42,30 @@ static uint8_t less(uint8_t a, uint8_t b)
 /* A has just acquired, and nobody else has looked yet. */
 static void start(int variant, void *state)
 {
-	struct state *s = state;
+	struct lease_state *s = state;
 	s->copy = NONE;
 	s->sent = 1;
-	s->sendings[0] = (struct sending){.base = NONE, .base_term = NONE, .length = all_bounds[variant][0].lengths[1],
+	s->sendings[0] = (struct lease_sending){.base = NONE, .base_term = NONE, .length = all_bounds[variant][0].lengths[1],
 		.won = 1, .electors = variant == WITH_FAILSAFE ? 3 : 7};
 	for (int i = 1; i < INSTANCES; i++)
-		s->instances[i] = (struct instance){.seen = NONE, .saw_held = NONE, .holds = NONE, .newest = NONE, .knows_term = NONE};
+		s->instances[i] = (struct lease_instance){.seen = NONE, .saw_held = NONE, .holds = NONE, .newest = NONE, .knows_term = NONE};
 	s->instances[0].left = s->sendings[0].length;
-}
-
-/* ---- dropping what can make no difference any more ---- */
-
-static bool can_win(const struct walk *w, const struct state *s, uint8_t base, uint8_t base_term)
-{
-	if (mistaken(w, SWAP_ON_TERM_ONLY))
-		return s->sendings[s->record].term == base_term;
-	return base == s->record || base == s->copy;
-}
-
-static bool has_hope(const struct state *s, uint8_t v)
-{
-	const struct sending *x = &s->sendings[v];
-	const struct instance *by = &s->instances[x->by];
-	bool late = x->age == x->length && !(by->left && by->holds == x->term); /* a holder still learns its list */
-	return !x->forgotten && x->kind != RELEASE && !late && (by->newest == NONE || v > by->newest);
-}
-
-/* 1.2: what a later sending with a shorter length has already ended gives nothing any more. */
-static void outlive(const struct walk *w, struct state *s)
-{
-	for (uint8_t later = 0; later < s->sent && !mistaken(w, SHORTER_FROM_CONFIRMATION); later++) {
-		const struct sending *y = &s->sendings[later];
-		for (uint8_t v = 0; v < later && !y->forgotten && y->age == y->length; v++)
-			s->sendings[v].forgotten |= s->sendings[v].by == y->by && s->sendings[v].term == y->term;
-	}
-}
-
-/* A right that has run out, and that no answer on its way can prolong, is over. */
-static void lapse(const struct walk *w, struct state *s, uint8_t i)
-{
-	struct instance *me = &s->instances[i];
-	bool hope = me->left || mistaken(w, ROUND_REVIVES);
-	for (uint8_t v = 0; v < s->sent; v++)
-		hope = hope || (s->sendings[v].by == i && has_hope(s, v));
-	if (!hope) {
-		me->holds = me->newest = NONE;
-		me->round_asked = me->round_yes = me->round_age = me->round_length = 0;
-	}
-	for (uint8_t v = 0; v < s->sent && !hope; v++)
-		s->sendings[v].forgotten |= s->sendings[v].by == i && s->sendings[v].kind != ACQUIRE;
-}
-
-static bool is_needed(const struct walk *w, const struct state *s, uint8_t v)
-{
-	const struct sending *x = &s->sendings[v];
-	bool needed = v == s->record || v == s->copy;
-	if (!x->won)
-		needed = needed || can_win(w, s, x->base, x->base_term);
-	else
-		needed = needed || has_hope(s, v);
-	for (int i = 0; i < INSTANCES; i++)
-		needed = needed || s->instances[i].seen == v || s->instances[i].newest == v;
-	return needed;
-}
-
-static void renumber(uint8_t *v, const uint8_t *numbers)
-{
-	*v = *v == NONE ? NONE : numbers[*v];
-}
-
-static void drop_sendings(const struct walk *w, struct state *s)
-{
-	uint8_t numbers[SENDINGS], kept = 0;
-	for (uint8_t v = 0; v < s->sent; v++)
-		numbers[v] = is_needed(w, s, v) ? kept++ : NONE;
-	for (uint8_t v = 0; v < s->sent; v++) {
-		if (numbers[v] == NONE)
-			continue;
-		struct sending x = s->sendings[v];
-		if (x.won)
-			x.base = x.base_term = NONE;
-		renumber(&x.base, numbers);
-		if (x.forgotten || (x.won && !has_hope(s, v)))
-			x.age = x.length;
-		s->sendings[numbers[v]] = x;
-	}
-	memset(&s->sendings[kept], 0, sizeof s->sendings[0] * (size_t)(s->sent - kept));
-	s->sent = kept;
-	renumber(&s->record, numbers);
-	renumber(&s->copy, numbers);
-	for (int i = 0; i < INSTANCES; i++) {
-		renumber(&s->instances[i].seen, numbers);
-		renumber(&s->instances[i].newest, numbers);
-	}
-}
-
-/* Terms are told apart and compared, nothing else: their ranks do. */
-static void rank_terms(struct state *s)
-{
-	uint8_t *terms[2 * SENDINGS + 3 * INSTANCES], ranks[0x20] = {0}, count = 0;
-	uint32_t used = 0;
-	for (int v = 0; v < s->sent; v++) {
-		terms[count++] = &s->sendings[v].term;
-		terms[count++] = &s->sendings[v].base_term;
-	}
-	for (int i = 0; i < INSTANCES; i++) {
-		terms[count++] = &s->instances[i].holds;
-		terms[count++] = &s->instances[i].knows_term;
-		terms[count++] = &s->instances[i].saw_held;
-	}
-	for (int t = 0; t < count; t++)
-		used |= *terms[t] == NONE ? 0 : 1U << *terms[t];
-	for (uint8_t t = 0, rank = 0; t < 0x20; t++)
-		ranks[t] = used >> t & 1 ? rank++ : 0;
-	for (int t = 0; t < count; t++)
-		renumber(terms[t], ranks);
-}
-
-static const struct state *settled(const struct walk *w, struct state *s)
-{
-	outlive(w, s);
-	for (uint8_t i = 0; i < INSTANCES; i++) {
-		struct instance *me = &s->instances[i];
-		lapse(w, s, i);
-		if (me->seen != NONE && !can_win(w, s, me->seen, s->sendings[me->seen].term) && me->seen != me->newest)
-			me->seen = NONE, me->watched = 0;
-		if (me->saw_held != s->sendings[s->record].term && (s->copy == NONE || me->saw_held != s->sendings[s->copy].term))
-			me->saw_held = NONE;
-		if (walk_variant(w) != WITH_FAILSAFE)
-			me->knows_term = NONE;
-	}
-	drop_sendings(w, s);
-	rank_terms(s);
-	return s;
 }
 
 /* ---- the store ---- */
 
 /* 1.1: a swap on the whole record last read. */
-static void arrivals(const struct state *s, struct walk *w)
+static void arrivals(const struct lease_state *s, struct walk *w)
 {
 	for (uint8_t v = 0; v < s->sent && !s->unreachable; v++) {
-		const struct sending *x = &s->sendings[v];
-		bool wins = mistaken(w, SWAP_ON_TERM_ONLY) ? x->base_term == s->sendings[s->record].term : x->base == s->record;
+		const struct lease_sending *x = &s->sendings[v];
+		bool wins = lease_mistaken(w, SWAP_ON_TERM_ONLY) ? x->base_term == s->sendings[s->record].term : x->base == s->record;
 		if (x->won || !wins)
 			continue;
-		struct state next = *s;
+		struct lease_state next = *s;
 		next.record = v;
 		next.sendings[v].won = 1;
-		walk_to(w, WALK_STEP, settled(w, &next), "the store swaps in %c's %s", name(x->by),
+		walk_to(w, WALK_STEP, lease_settled(w, &next), "the store swaps in %c's %s", name(x->by),
 			x->kind == ACQUIRE ? "acquisition" : x->kind == RENEW ? "renewal" : "release");
 	}
 }
@@ -272,14 +73,14 @@ static void arrivals(const struct state *s, struct walk *w)
 /* 1.6: the store comes back from an older copy. Either it was out of reach for a whole length, or it has a new
  * store_id: then nothing sent before can win, and all meet it as for the first time and wait the largest
  * length, as the length that its record names may be older than the last one agreed. */
-static void restores(const struct state *s, struct walk *w)
+static void restores(const struct lease_state *s, struct walk *w)
 {
-	struct state next = *s;
+	struct lease_state next = *s;
 	if (s->restores == bounds_of(w)->restores || s->unreachable)
 		return;
 	if (s->copy != s->record) {
 		next.copy = s->record;
-		walk_to(w, WALK_FAULT, settled(w, &next), "a copy of the store is taken");
+		walk_to(w, WALK_FAULT, lease_settled(w, &next), "a copy of the store is taken");
 	}
 	if (s->copy == NONE || s->copy == s->record)
 		return;
@@ -287,94 +88,94 @@ static void restores(const struct state *s, struct walk *w)
 	next.record = s->copy;
 	next.copy = NONE;
 	next.restores++;
-	next.unreachable = mistaken(w, RESTORED_AT_ONCE) ? 0 : bounds_of(w)->lengths[1];
-	walk_to(w, WALK_FAULT, settled(w, &next), "the store goes away and is put back from the copy");
+	next.unreachable = lease_mistaken(w, RESTORED_AT_ONCE) ? 0 : bounds_of(w)->lengths[1];
+	walk_to(w, WALK_FAULT, lease_settled(w, &next), "the store goes away and is put back from the copy");
 
 	next = *s;
 	next.restores++;
 	next.record = next.sent++;
 	next.sendings[next.record] = s->sendings[s->copy];
 	next.sendings[next.record].forgotten = 1;
-	if (!mistaken(w, RESTORED_LENGTH))
+	if (!lease_mistaken(w, RESTORED_LENGTH))
 		next.sendings[next.record].length = bounds_of(w)->lengths[1];
 	next.copy = NONE;
-	for (int i = 0; i < INSTANCES && !mistaken(w, RESTORED_RELEASE); i++)
+	for (int i = 0; i < INSTANCES && !lease_mistaken(w, RESTORED_RELEASE); i++)
 		next.instances[i].saw_held = NONE;
-	walk_to(w, WALK_FAULT, settled(w, &next), "the store gets a new store_id and the content of the copy");
+	walk_to(w, WALK_FAULT, lease_settled(w, &next), "the store gets a new store_id and the content of the copy");
 }
 
 /* ---- one instance ---- */
 
 /* 1.2: the right that sending v gives now: from its sending on, and no longer than what was sent after it
  * would leave, as a shorter length and a release bind from their sending. */
-static uint8_t right_of(const struct walk *w, const struct state *s, uint8_t v)
+static uint8_t right_of(const struct walk *w, const struct lease_state *s, uint8_t v)
 {
-	const struct sending *x = &s->sendings[v];
-	uint8_t left = mistaken(w, COUNTED_FROM_ANSWER) ? x->length : less(x->length, x->age);
+	const struct lease_sending *x = &s->sendings[v];
+	uint8_t left = lease_mistaken(w, COUNTED_FROM_ANSWER) ? x->length : less(x->length, x->age);
 	for (uint8_t later = (uint8_t)(v + 1); later < s->sent; later++) {
-		const struct sending *y = &s->sendings[later];
-		if (y->by == x->by && y->term == x->term && !y->forgotten && !mistaken(w, SHORTER_FROM_CONFIRMATION))
-			left = least(left, less(y->length, y->age));
+		const struct lease_sending *y = &s->sendings[later];
+		if (y->by == x->by && y->term == x->term && !y->forgotten && !lease_mistaken(w, SHORTER_FROM_CONFIRMATION))
+			left = lease_least(left, less(y->length, y->age));
 	}
 	return left;
 }
 
 /* 1.2: a sending is known to be in the record, by its answer or because it was read back. */
-static void confirms(const struct state *s, uint8_t i, struct walk *w)
+static void confirms(const struct lease_state *s, uint8_t i, struct walk *w)
 {
 	for (uint8_t v = 0; v < s->sent; v++) {
-		const struct sending *x = &s->sendings[v];
-		if (x->by != i || !x->won || !has_hope(s, v) || (x->kind == RENEW && s->instances[i].holds != x->term))
+		const struct lease_sending *x = &s->sendings[v];
+		if (x->by != i || !x->won || !lease_has_hope(s, v) || (x->kind == RENEW && s->instances[i].holds != x->term))
 			continue;
-		struct state next = *s;
-		struct instance *me = &next.instances[i];
+		struct lease_state next = *s;
+		struct lease_instance *me = &next.instances[i];
 		me->newest = me->seen = v;
 		me->watched = 0;
 		me->saw_held = me->holds = me->knows_term = x->term;
 		uint8_t right = right_of(w, s, v);
 		me->left = right > me->left ? right : me->left; /* a round of 1.8 may have given more */
-		walk_to(w, WALK_STEP, settled(w, &next), "%c learns that its %s is in the record", name(i),
+		walk_to(w, WALK_STEP, lease_settled(w, &next), "%c learns that its %s is in the record", name(i),
 			x->kind == ACQUIRE ? "acquisition" : "renewal");
 	}
 }
 
 /* Reads may be late; what is not in force any more, nor can be again, might as well not have been read. */
-static void reads(const struct state *s, uint8_t i, struct walk *w)
+static void reads(const struct lease_state *s, uint8_t i, struct walk *w)
 {
 	const uint8_t versions[2] = {s->record, s->copy};
 	for (int k = 0; k < 2 && !s->unreachable; k++) {
 		uint8_t v = versions[k];
-		if (v == NONE || s->instances[i].seen == v || (s->sendings[v].by == i && has_hope(s, v)))
+		if (v == NONE || s->instances[i].seen == v || (s->sendings[v].by == i && lease_has_hope(s, v)))
 			continue;
-		const struct sending *x = &s->sendings[v];
-		struct state next = *s;
-		struct instance *me = &next.instances[i];
-		me->watched = mistaken(w, FIRST_SIGHT_IS_ENOUGH) && me->seen == NONE ? LONGEST : 0;
+		const struct lease_sending *x = &s->sendings[v];
+		struct lease_state next = *s;
+		struct lease_instance *me = &next.instances[i];
+		me->watched = lease_mistaken(w, FIRST_SIGHT_IS_ENOUGH) && me->seen == NONE ? LONGEST : 0;
 		me->saw_held = x->kind != RELEASE ? x->term : me->saw_held;
 		me->seen = v;
 		if (me->knows_term == NONE || me->knows_term < x->term)
 			me->knows_term = x->term;
-		walk_to(w, WALK_STEP, settled(w, &next), "%c reads the record: %s by %c", name(i),
+		walk_to(w, WALK_STEP, lease_settled(w, &next), "%c reads the record: %s by %c", name(i),
 			x->kind == RELEASE ? "released" : "held", name(x->by));
 	}
 }
 
-static struct sending *send(struct state *next, uint8_t i, enum kind kind, uint8_t length)
+static struct lease_sending *send(struct lease_state *next, uint8_t i, enum kind kind, uint8_t length)
 {
-	struct instance *me = &next->instances[i];
-	struct sending *x = &next->sendings[next->sent++];
+	struct lease_instance *me = &next->instances[i];
+	struct lease_sending *x = &next->sendings[next->sent++];
 	uint8_t term = next->sendings[me->seen].term, highest = 0;
 	for (int v = 0; v < next->sent - 1; v++)
 		highest = next->sendings[v].term > highest ? next->sendings[v].term : highest;
 	for (int j = 0; j < INSTANCES; j++)
 		highest = next->instances[j].knows_term != NONE && next->instances[j].knows_term > highest
 			? next->instances[j].knows_term : highest;
-	*x = (struct sending){.base = me->seen, .base_term = term, .by = i, .kind = (uint8_t)kind, .length = length,
+	*x = (struct lease_sending){.base = me->seen, .base_term = term, .by = i, .kind = (uint8_t)kind, .length = length,
 		.electors = next->sendings[me->seen].electors, .term = kind == ACQUIRE ? (uint8_t)(highest + 1) : term};
 	return x;
 }
 
-static bool may_send(const struct walk *w, const struct state *s, uint8_t i)
+static bool may_send(const struct walk *w, const struct lease_state *s, uint8_t i)
 {
 	uint8_t open = 0;
 	for (int v = 0; v < s->sent; v++)
@@ -387,17 +188,17 @@ static bool may_send(const struct walk *w, const struct state *s, uint8_t i)
  * would fall short of (1 + rho) / (1 - rho), by two hundredths of a percent. */
 static uint8_t wait_of(const struct walk *w, uint8_t length)
 {
-	int off = mistaken(w, RHO_OF_EACH_CLOCK) ? 10 : 5;
-	int factor = mistaken(w, NO_MARGIN) ? 1000 : 1020;
+	int off = lease_mistaken(w, RHO_OF_EACH_CLOCK) ? 10 : 5;
+	int factor = lease_mistaken(w, NO_MARGIN) ? 1000 : 1020;
 	return factor * (1000 - off) >= 1000 * (1000 + off) ? length : (uint8_t)(length - 1);
 }
 
 /* 1.4, 1.5: the record was seen unchanged for its whole length, or seen held and then released. */
-static bool may_take(const struct walk *w, const struct state *s, uint8_t i)
+static bool may_take(const struct walk *w, const struct lease_state *s, uint8_t i)
 {
-	const struct instance *me = &s->instances[i];
-	const struct sending *x = &s->sendings[me->seen];
-	if (!(x->electors >> i & 1) && !mistaken(w, NOT_NAMED_TAKES))
+	const struct lease_instance *me = &s->instances[i];
+	const struct lease_sending *x = &s->sendings[me->seen];
+	if (!(x->electors >> i & 1) && !lease_mistaken(w, NOT_NAMED_TAKES))
 		return false; /* 1.7 */
 	if (x->kind == RELEASE && me->saw_held == x->term)
 		return true;
@@ -405,20 +206,20 @@ static bool may_take(const struct walk *w, const struct state *s, uint8_t i)
 	return me->watched >= wait_of(w, length);
 }
 
-static void acquires(const struct state *s, uint8_t i, struct walk *w)
+static void acquires(const struct lease_state *s, uint8_t i, struct walk *w)
 {
-	const struct instance *me = &s->instances[i];
+	const struct lease_instance *me = &s->instances[i];
 	if (me->left || me->holds != NONE || !may_take(w, s, i))
 		return;
-	struct state next = *s;
+	struct lease_state next = *s;
 	send(&next, i, ACQUIRE, bounds_of(w)->lengths[1]);
-	walk_to(w, WALK_STEP, settled(w, &next), "%c, having waited, sends an acquisition", name(i));
+	walk_to(w, WALK_STEP, lease_settled(w, &next), "%c, having waited, sends an acquisition", name(i));
 }
 
-static bool holds_what_it_saw(const struct state *s, uint8_t i)
+static bool holds_what_it_saw(const struct lease_state *s, uint8_t i)
 {
-	const struct instance *me = &s->instances[i];
-	const struct sending *x = &s->sendings[me->seen];
+	const struct lease_instance *me = &s->instances[i];
+	const struct lease_sending *x = &s->sendings[me->seen];
 	return me->left && me->holds == x->term && x->kind != RELEASE;
 }
 
@@ -431,76 +232,76 @@ static bool list_allowed(const struct walk *w, uint8_t old, uint8_t list, uint8_
 	return !changed || walk_variant(w) == WITH_FAILSAFE;
 }
 
-static void renews(const struct state *s, uint8_t i, struct walk *w)
+static void renews(const struct lease_state *s, uint8_t i, struct walk *w)
 {
 	for (uint8_t choice = 0; choice < 2 << INSTANCES && holds_what_it_saw(s, i); choice++) {
 		uint8_t length = bounds_of(w)->lengths[choice & 1], list = choice >> 1;
 		uint8_t old_list = s->sendings[s->instances[i].seen].electors;
 		if (!list_allowed(w, old_list, list, i))
 			continue;
-		struct state next = *s;
-		struct instance *me = &next.instances[i];
+		struct lease_state next = *s;
+		struct lease_instance *me = &next.instances[i];
 		send(&next, i, RENEW, length)->electors = list;
-		if (!mistaken(w, SHORTER_FROM_CONFIRMATION))
-			me->left = least(me->left, length);
-		if (mistaken(w, UNKNOWN_COUNTS))
+		if (!lease_mistaken(w, SHORTER_FROM_CONFIRMATION))
+			me->left = lease_least(me->left, length);
+		if (lease_mistaken(w, UNKNOWN_COUNTS))
 			me->left = length;
-		if (me->round_asked && !mistaken(w, ROUND_OUTLIVES_SHORTER))
-			me->round_length = least(me->round_length, (uint8_t)(me->round_age + length));
-		walk_to(w, WALK_STEP, settled(w, &next), "%c sends a renewal with the %s length%s", name(i),
+		if (me->round_asked && !lease_mistaken(w, ROUND_OUTLIVES_SHORTER))
+			me->round_length = lease_least(me->round_length, (uint8_t)(me->round_age + length));
+		walk_to(w, WALK_STEP, lease_settled(w, &next), "%c sends a renewal with the %s length%s", name(i),
 			choice & 1 ? "longer" : "shorter", list == old_list ? "" : list > old_list ? ", one elector more" : ", one elector less");
 	}
 }
 
 /* 1.2, 1.3: the server is gone, then dead-man and state file forget, then the release is sent. */
-static void releases(const struct state *s, uint8_t i, struct walk *w)
+static void releases(const struct lease_state *s, uint8_t i, struct walk *w)
 {
 	if (!holds_what_it_saw(s, i))
 		return;
-	struct state next = *s;
-	struct instance *me = &next.instances[i];
+	struct lease_state next = *s;
+	struct lease_instance *me = &next.instances[i];
 	send(&next, i, RELEASE, 0);
-	if (!mistaken(w, RELEASE_FROM_CONFIRMATION)) {
+	if (!lease_mistaken(w, RELEASE_FROM_CONFIRMATION)) {
 		for (uint8_t v = 0; v < s->sent; v++)
 			next.sendings[v].forgotten |= next.sendings[v].by == i && next.sendings[v].term == me->holds;
 		me->left = 0;
 		me->holds = me->newest = NONE;
 	}
-	walk_to(w, WALK_STEP, settled(w, &next), "%c stops and sends its release", name(i));
+	walk_to(w, WALK_STEP, lease_settled(w, &next), "%c stops and sends its release", name(i));
 }
 
 /* 1.6: what a restart forgets. The holder goes on only while the dead-man still holds its deadline; with the
  * host, dead-man and server are gone, too. */
-static void restarts(const struct state *s, uint8_t i, struct walk *w)
+static void restarts(const struct lease_state *s, uint8_t i, struct walk *w)
 {
 	if (s->restarts == bounds_of(w)->restarts)
 		return;
-	struct state next = *s;
-	struct instance *me = &next.instances[i];
+	struct lease_state next = *s;
+	struct lease_instance *me = &next.instances[i];
 	next.restarts++;
-	*me = (struct instance){.seen = NONE, .saw_held = NONE, .newest = NONE, .knows_term = NONE, .holds = me->holds, .left = me->left};
+	*me = (struct lease_instance){.seen = NONE, .saw_held = NONE, .newest = NONE, .knows_term = NONE, .holds = me->holds, .left = me->left};
 	for (uint8_t v = 0; v < s->sent; v++)
 		next.sendings[v].forgotten |= next.sendings[v].by == i;
-	if (mistaken(w, RESTART_WITHOUT_DEADMAN) && me->holds != NONE)
+	if (lease_mistaken(w, RESTART_WITHOUT_DEADMAN) && me->holds != NONE)
 		me->left = bounds_of(w)->lengths[1];
 	if (me->left)
 		me->knows_term = me->holds;
-	walk_to(w, WALK_FAULT, settled(w, &next), "%c's agent dies and starts again", name(i));
+	walk_to(w, WALK_FAULT, lease_settled(w, &next), "%c's agent dies and starts again", name(i));
 	next.instances[i].left = 0;
-	walk_to(w, WALK_FAULT, settled(w, &next), "%c's host reboots", name(i));
+	walk_to(w, WALK_FAULT, lease_settled(w, &next), "%c's host reboots", name(i));
 }
 
 /* The mistake against 1.1: a restarted holder uses a (term, seq) again, and counts from the second sending. */
-static void sends_twice(const struct state *s, uint8_t i, struct walk *w)
+static void sends_twice(const struct lease_state *s, uint8_t i, struct walk *w)
 {
-	for (uint8_t v = 0; v < s->sent && mistaken(w, SEQ_TWICE); v++) {
-		const struct sending *x = &s->sendings[v];
+	for (uint8_t v = 0; v < s->sent && lease_mistaken(w, SEQ_TWICE); v++) {
+		const struct lease_sending *x = &s->sendings[v];
 		if (x->by != i || x->kind != RENEW || !x->forgotten || s->instances[i].holds != x->term)
 			continue;
-		struct state next = *s;
+		struct lease_state next = *s;
 		next.sendings[v].forgotten = 0;
 		next.sendings[v].age = 0;
-		walk_to(w, WALK_STEP, settled(w, &next), "%c sends a renewal with a seq that it has used before", name(i));
+		walk_to(w, WALK_STEP, lease_settled(w, &next), "%c sends a renewal with a seq that it has used before", name(i));
 	}
 }
 
@@ -509,92 +310,92 @@ static void sends_twice(const struct state *s, uint8_t i, struct walk *w)
 /* 1.7, 1.8: whom a holder must ask: the electors of what it knows to be in the record, and of all that it has
  * sent since. A restarted holder does not know what it sent, so it asks nobody before a renewal of this
  * process is confirmed: that ends whatever was on its way. */
-static void asks_electors(const struct state *s, uint8_t i, struct walk *w)
+static void asks_electors(const struct lease_state *s, uint8_t i, struct walk *w)
 {
-	const struct instance *me = &s->instances[i];
-	uint8_t known = me->newest == NONE && mistaken(w, RESTARTED_HOLDER_ASKS) ? me->seen : me->newest;
-	if ((!me->left && !mistaken(w, ROUND_REVIVES)) || me->holds == NONE || me->round_asked || known == NONE || s->sendings[known].term != me->holds)
+	const struct lease_instance *me = &s->instances[i];
+	uint8_t known = me->newest == NONE && lease_mistaken(w, RESTARTED_HOLDER_ASKS) ? me->seen : me->newest;
+	if ((!me->left && !lease_mistaken(w, ROUND_REVIVES)) || me->holds == NONE || me->round_asked || known == NONE || s->sendings[known].term != me->holds)
 		return;
 	uint8_t asked = s->sendings[known].electors, length = s->sendings[known].length;
 	for (uint8_t v = (uint8_t)(known + 1); v < s->sent; v++) {
-		const struct sending *x = &s->sendings[v];
+		const struct lease_sending *x = &s->sendings[v];
 		if (x->by != i || x->term != me->holds || x->forgotten)
 			continue;
-		asked = mistaken(w, ONLY_THE_NEW_LIST) ? x->electors : asked | x->electors;
-		length = least(length, x->length);
+		asked = lease_mistaken(w, ONLY_THE_NEW_LIST) ? x->electors : asked | x->electors;
+		length = lease_least(length, x->length);
 	}
 	asked &= (uint8_t)~(1 << i);
 	if (!asked)
 		return;
-	struct state next = *s;
+	struct lease_state next = *s;
 	next.instances[i].round_asked = asked;
 	next.instances[i].round_length = length;
-	walk_to(w, WALK_STEP, settled(w, &next), "%c cannot renew and asks %s%s%s", name(i), asked & 1 ? "A " : "",
+	walk_to(w, WALK_STEP, lease_settled(w, &next), "%c cannot renew and asks %s%s%s", name(i), asked & 1 ? "A " : "",
 		asked & 2 ? "B " : "", asked & 4 ? "C" : "");
 }
 
-static bool has_open_acquisition(const struct state *s, uint8_t j)
+static bool has_open_acquisition(const struct lease_state *s, uint8_t j)
 {
 	bool open = false;
 	for (int v = 0; v < s->sent; v++) {
-		const struct sending *x = &s->sendings[v];
+		const struct lease_sending *x = &s->sendings[v];
 		open = open || (x->by == j && x->kind == ACQUIRE && !x->forgotten && s->instances[j].holds != x->term);
 	}
 	return open;
 }
 
 /* 1.8: an elector's yes restarts its own wait. The answer is with the asker at once: later gives less. */
-static void answers(const struct state *s, uint8_t i, uint8_t j, struct walk *w)
+static void answers(const struct lease_state *s, uint8_t i, uint8_t j, struct walk *w)
 {
-	const struct instance *asker = &s->instances[i], *elector = &s->instances[j];
+	const struct lease_instance *asker = &s->instances[i], *elector = &s->instances[j];
 	bool newer = elector->knows_term != NONE && elector->knows_term > asker->holds;
 	if (!((asker->round_asked & ~asker->round_yes) >> j & 1) || newer || has_open_acquisition(s, j))
 		return;
-	struct state next = *s;
-	struct instance *me = &next.instances[i];
+	struct lease_state next = *s;
+	struct lease_instance *me = &next.instances[i];
 	me->round_yes |= (uint8_t)(1 << j);
-	if (!mistaken(w, YES_WITHOUT_WAIT))
+	if (!lease_mistaken(w, YES_WITHOUT_WAIT))
 		next.instances[j].watched = 0;
-	if (mistaken(w, ROUND_FROM_LAST_ANSWER))
+	if (lease_mistaken(w, ROUND_FROM_LAST_ANSWER))
 		me->round_age = 0;
 	uint8_t missing = me->round_asked & (uint8_t)~me->round_yes;
-	bool all = !missing || (mistaken(w, ONE_MAY_BE_SILENT) && !(missing & (missing - 1)));
+	bool all = !missing || (lease_mistaken(w, ONE_MAY_BE_SILENT) && !(missing & (missing - 1)));
 	uint8_t left = less(me->round_length, me->round_age);
 	if (all) {
-		me->left = (me->left || mistaken(w, ROUND_REVIVES)) && left > me->left ? left : me->left;
+		me->left = (me->left || lease_mistaken(w, ROUND_REVIVES)) && left > me->left ? left : me->left;
 		me->round_asked = me->round_yes = me->round_age = me->round_length = 0;
 	}
-	walk_to(w, WALK_STEP, settled(w, &next), "%c says yes to %c%s", name(j), name(i), all ? ", that was enough" : "");
+	walk_to(w, WALK_STEP, lease_settled(w, &next), "%c says yes to %c%s", name(j), name(i), all ? ", that was enough" : "");
 }
 
-static void gives_round_up(const struct state *s, uint8_t i, struct walk *w)
+static void gives_round_up(const struct lease_state *s, uint8_t i, struct walk *w)
 {
-	struct state next = *s;
-	struct instance *me = &next.instances[i];
+	struct lease_state next = *s;
+	struct lease_instance *me = &next.instances[i];
 	if (!me->round_asked)
 		return;
 	me->round_asked = me->round_yes = me->round_age = me->round_length = 0;
-	walk_to(w, WALK_STEP, settled(w, &next), "%c gives its round up", name(i));
+	walk_to(w, WALK_STEP, lease_settled(w, &next), "%c gives its round up", name(i));
 }
 
 /* ---- all together ---- */
 
-static void tick(const struct state *s, struct walk *w)
+static void tick(const struct lease_state *s, struct walk *w)
 {
-	struct state next = *s;
+	struct lease_state next = *s;
 	for (uint8_t v = 0; v < s->sent; v++)
-		next.sendings[v].age = least((uint8_t)(next.sendings[v].age + 1), next.sendings[v].length);
+		next.sendings[v].age = lease_least((uint8_t)(next.sendings[v].age + 1), next.sendings[v].length);
 	for (int i = 0; i < INSTANCES; i++) {
-		struct instance *me = &next.instances[i];
+		struct lease_instance *me = &next.instances[i];
 		me->left = less(me->left, 1);
-		me->watched = me->seen == NONE ? 0 : least((uint8_t)(me->watched + 1), bounds_of(w)->lengths[1]);
-		me->round_age = me->round_asked ? least((uint8_t)(me->round_age + 1), me->round_length) : 0;
+		me->watched = me->seen == NONE ? 0 : lease_least((uint8_t)(me->watched + 1), bounds_of(w)->lengths[1]);
+		me->round_age = me->round_asked ? lease_least((uint8_t)(me->round_age + 1), me->round_length) : 0;
 	}
 	next.unreachable = less(next.unreachable, 1);
-	walk_to(w, WALK_STEP, settled(w, &next), "a tick of time passes");
+	walk_to(w, WALK_STEP, lease_settled(w, &next), "a tick of time passes");
 }
 
-static void acts(const struct state *s, uint8_t i, struct walk *w)
+static void acts(const struct lease_state *s, uint8_t i, struct walk *w)
 {
 	reads(s, i, w);
 	confirms(s, i, w);
@@ -615,7 +416,7 @@ static void acts(const struct state *s, uint8_t i, struct walk *w)
 
 static void successors(const void *state, struct walk *w)
 {
-	const struct state *s = state;
+	const struct lease_state *s = state;
 	tick(s, w);
 	arrivals(s, w);
 	restores(s, w);
@@ -625,7 +426,7 @@ static void successors(const void *state, struct walk *w)
 
 static const char *broken(const void *state)
 {
-	const struct state *s = state;
+	const struct lease_state *s = state;
 	int holders = 0;
 	for (int i = 0; i < INSTANCES; i++)
 		holders += s->instances[i].left > 0;
@@ -641,13 +442,13 @@ static bool owed(const void *state, const struct walk *w)
 
 static bool arrived(const void *state)
 {
-	const struct state *s = state;
-	const struct sending *x = &s->sendings[s->record];
+	const struct lease_state *s = state;
+	const struct lease_sending *x = &s->sendings[s->record];
 	return x->kind != RELEASE && s->instances[x->by].left && s->instances[x->by].newest == s->record;
 }
 
 const struct walk_model model_lease = {
-	.name = "lease", .rules = "1.1-1.6", .size = sizeof(struct state), .variant = WITH_STORE,
+	.name = "lease", .rules = "1.1-1.6", .size = sizeof(struct lease_state), .variant = WITH_STORE,
 	.start = start, .successors = successors, .broken = broken, .owed = owed, .arrived = arrived,
 	.stuck = "nobody can ever hold the lease again",
 	.bounds = {"3 instances with 1 sending each under way, 2 restarts, lengths of 2 and 3 ticks",
@@ -667,10 +468,10 @@ const struct walk_model model_lease = {
 };
 
 const struct walk_model model_restored = {
-	.name = "restored", .rules = "1.5, 1.6", .size = sizeof(struct state), .variant = WITH_RESTORE,
+	.name = "restored", .rules = "1.5, 1.6", .size = sizeof(struct lease_state), .variant = WITH_RESTORE,
 	.start = start, .successors = successors, .broken = broken,
-	.bounds = {"2 instances with 1 sending each under way, 1 restart, 1 restore, lengths of 1 and 2 ticks",
-		"3 instances with 1 sending each under way, 1 restart, 1 restore, lengths of 1 and 2 ticks"},
+	.bounds = {"2 instances with 1 sending each under way, 1 restore, lengths of 1 and 2 ticks",
+		"2 instances with 1 sending each under way, 1 restart, 1 restore, lengths of 1 and 2 ticks"},
 	.mistakes = (const struct walk_mistake[]){
 		{"1.6", "a restored store is there at once, with its old store_id"},
 		{"1.5", "in a new store_id the length of the restored record is waited (as first written)"},
@@ -679,7 +480,7 @@ const struct walk_model model_restored = {
 };
 
 const struct walk_model model_failsafe = {
-	.name = "failsafe", .rules = "1.7, 1.8", .size = sizeof(struct state), .variant = WITH_FAILSAFE,
+	.name = "failsafe", .rules = "1.7, 1.8", .size = sizeof(struct lease_state), .variant = WITH_FAILSAFE,
 	.start = start, .successors = successors, .broken = broken,
 	.bounds = {"3 instances with 1 sending each under way, 1 restart, lengths of 1 and 2 ticks",
 		"3 instances with 2 sendings each under way, 1 restart, lengths of 1 and 2 ticks"},

@@ -16,5 +16,6 @@ extern const struct walk_model model_safe_again;
 extern const struct walk_model model_safe_three;
 extern const struct walk_model model_swapping; /* voters.c: 2.7 */
 extern const struct walk_model model_shrinking;
+extern const struct walk_model model_modes; /* modes.c: 2.6h */
 
 #endif

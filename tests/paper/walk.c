@@ -10,7 +10,7 @@
 #include <time.h>
 
 enum { STORY_MAX = 400, LINE_MAX_BYTES = 300 };
-static const uint32_t states_max[2] = {6000000, 60000000};
+static const uint32_t states_max[2] = {6000000, 20000000};
 static const uint32_t nobody = UINT32_MAX;
 
 struct edge {
@@ -31,6 +31,7 @@ struct walk {
 	size_t edge_count, edge_room;
 	size_t transitions;
 	bool cut;
+	const char *violation; /* by the newest state, which is looked at as soon as it is added */
 
 	uint32_t from;        /* the state that is being expanded */
 	const void *listen;   /* telling: the child whose sentence is wanted */
@@ -107,6 +108,7 @@ static uint32_t index_of(struct walk *w, const void *state)
 	memcpy(state_at(w, w->count), state, w->model->size);
 	w->parents[w->count] = w->from;
 	w->table[slot] = w->count + 1;
+	w->violation = w->model->broken(state);
 	return w->count++;
 }
 
@@ -130,6 +132,8 @@ void walk_to(struct walk *w, enum walk_kind kind, const void *next, const char *
 		va_end(args);
 		return;
 	}
+	if (w->violation)
+		return;
 	w->transitions++;
 	uint32_t to = index_of(w, next);
 	if (w->model->owed && kind == WALK_STEP && to != nobody)
@@ -237,21 +241,16 @@ static void found(struct walk *w, struct walk_result *r, uint32_t state, const c
 }
 
 /* Expands state after state; `level_end` is where the next depth begins. */
-static void explore(struct walk *w, struct walk_result *r, FILE *story)
+static void explore(struct walk *w, struct walk_result *r)
 {
 	uint32_t level_end = w->count;
 	uint8_t *state = grown(NULL, w->model->size); /* the array moves while it grows */
-	for (uint32_t i = 0; i < w->count && !r->violation; i++) {
+	for (uint32_t i = 0; i < w->count && !w->violation; i++) {
 		if (i == level_end) {
 			level_end = w->count;
 			r->depth++;
 		}
 		memcpy(state, state_at(w, i), w->model->size);
-		const char *violation = w->model->broken(state);
-		if (violation) {
-			found(w, r, i, violation, story);
-			break;
-		}
 		w->from = i;
 		w->model->successors(state, w);
 	}
@@ -268,8 +267,10 @@ struct walk_result walk_model(const struct walk_model *model, int mistake, bool 
 	memset(first, 0, model->size);
 	model->start(model->variant, first);
 	index_of(&w, first);
-	explore(&w, &r, story);
-	if (!r.violation && !w.cut && model->owed) {
+	explore(&w, &r);
+	if (w.violation) {
+		found(&w, &r, w.count - 1, w.violation, story);
+	} else if (!w.cut && model->owed) {
 		uint32_t stuck = first_stuck(&w);
 		if (stuck != nobody)
 			found(&w, &r, stuck, model->stuck, story);
