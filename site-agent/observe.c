@@ -44,11 +44,27 @@ static void view_lease(const struct agent *a, struct view *v, int64_t now_ms) {
     v->absent_waited = a->lease.seen && a->lease.seen_absent && now_ms - a->lease.unchanged_since_ms >= lease_full_wait_ms(a->site->local.ttl_ms);
 }
 
+static bool is_elector(const struct lease *record, const char *instance) {
+    for (uint32_t i = 0; i < record->elector_count; i++)
+        if (str_eq(record->electors[i], instance))
+            return true;
+    return false;
+}
+
+/* It has received more of the same timeline, and may take the lease in our place. A server that says nothing has nothing. */
+static bool has_more_wal(const struct agent *a, const struct member_status *m, int64_t now_ms) {
+    const struct pg_facts *f = &a->server.facts;
+    bool answers = server_answers(a, now_ms);
+    lsn_t ours = !answers ? 0 : f->in_recovery ? f->receive_lsn : f->write_lsn;
+    int64_t timeline = answers ? f->timeline : a->server.control.timeline;
+    return m->timeline == timeline && m->lsn > ours && is_elector(&a->records.lease, m->instance);
+}
+
 static void view_better_candidate(const struct agent *a, struct view *v, int64_t now_ms) {
     for (uint32_t i = 0; i < a->records.member_count; i++) {
         const struct member_status *m = &a->records.members[i];
         if (!str_eq(m->name, a->config.member) && m->has_data && records_member_fresh(a, m->name, now_ms))
-            v->better_candidate |= !a->server.control_ok;
+            v->better_candidate |= !a->server.control_ok || has_more_wal(a, m, now_ms);
     }
 }
 
@@ -120,10 +136,13 @@ static void view_closing(struct agent *a, struct view *v) {
         v->closing = relation == LINEAGE_UNKNOWN ? CLOSING_UNKNOWN : CLOSING_OTHER_LINEAGE;
         return;
     }
-    if (a->server.facts.replay_lsn == stopped->end && a->server.facts.timeline == stopped->timeline)
-        v->closing = CLOSING_EXACT;
+    const struct pg_facts *f = &a->server.facts;
+    if (f->replay_lsn > stopped->end)
+        v->closing = CLOSING_PAST;
+    else if (f->timeline != stopped->timeline || f->receive_lsn < stopped->end)
+        v->closing = CLOSING_BEFORE;
     else
-        v->closing = a->server.facts.replay_lsn > stopped->end ? CLOSING_PAST : CLOSING_BEFORE;
+        v->closing = f->replay_lsn == stopped->end ? CLOSING_EXACT : CLOSING_RECEIVED;
 }
 
 /* May this hold open (2.8)? Watched, born with it, carried on, or vouched for just now. */

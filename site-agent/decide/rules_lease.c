@@ -13,7 +13,10 @@ static bool no_record(const struct view *v) { return !v->record; }
 static bool renewal_due(const struct view *v) { return v->lease_valid && v->renew_in_ms <= 0; }
 static bool holding(const struct view *v) { return v->lease_valid; }
 static bool primacy_elsewhere(const struct view *v) { return !v->lease_ours && site_holds_primacy(v) && v->take_in_ms == 0; }
-static bool better_candidate(const struct view *v) { return v->take_in_ms == 0 && v->better_candidate; }
+/* Who was open for writes has what it wrote, whatever others have received. */
+static bool better_candidate(const struct view *v) {
+    return v->take_in_ms == 0 && v->better_candidate && !(site_holds_primacy(v) && v->data == DATA_PRESENT);
+}
 static bool may_take(const struct view *v) { return v->take_in_ms == 0; }
 static bool waiting(const struct view *v) { return v->take_in_ms > 0; }
 static bool always(const struct view *v) { (void)v; return true; }
@@ -27,7 +30,7 @@ const struct rule lease_rules[] = {
     RULE("L06", "renewal-due", "leads the site; a renewal is due", renewal_due, WAKE_IDLE, STEP_RENEW, -1),
     RULE("L07", "holding", "leads the site", holding, WAKE_IDLE, NO_STEP),
     RULE_PERSON("L08", "primacy-elsewhere", "the leader of a site that is open for writes is gone: only it may go on (taking over comes with local high availability)", primacy_elsewhere, WAKE_IDLE),
-    RULE("L09", "better-candidate", "may take the lease, but another live member has data and this one has none", better_candidate, 500, NO_STEP),
+    RULE("L09", "better-candidate", "may take the lease, but leaves it to another live member, which has data where this one has none, or more WAL", better_candidate, 500, NO_STEP),
     RULE("L10", "may-take", "has watched the record stand still for its full length: takes the lease", may_take, WAKE_SOON, STEP_TAKE, -1),
     RULE("L11", "waiting", "watches whether the leader renews", waiting, WAKE_IDLE, NO_STEP),
     RULE("L12", "not-an-elector", "may not lead: not among the electors yet", always, WAKE_IDLE, NO_STEP),

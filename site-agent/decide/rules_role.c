@@ -97,6 +97,12 @@ static bool must_check(const struct view *v) {
 /* Not proved is not attached; a server at rest starts all the same and follows nobody until it is. */
 static bool attach_failed(const struct view *v) { return v->upstream && v->attach == ATTACH_FAILED && v->postmaster && v->answers && v->follow == FOLLOW_WRONG && !v->streaming; }
 static bool ahead(const struct view *v) { return v->upstream && v->attach == ATTACH_AHEAD && v->postmaster && v->answers && !v->streaming; }
+/* The WAL up to the receipt's end is elsewhere: with the site that handed over, or with another member of this one (4.6). */
+static bool lacks_wal(const struct view *v) { return in_reach(v) && !v->asked && v->closing == CLOSING_BEFORE; }
+static bool fetch_unchecked(const struct view *v) { return lacks_wal(v) && must_check(v); }
+static bool fetch_unattached(const struct view *v) {
+    return lacks_wal(v) && v->upstream && v->follow == FOLLOW_WRONG && (v->attach == ATTACH_OK || v->streaming);
+}
 static bool diverged(const struct view *v) {
     return v->upstream && (v->attach == ATTACH_REWIND || v->attach == ATTACH_RECLONE) && (!v->postmaster || v->follow != FOLLOW_RIGHT);
 }
@@ -134,6 +140,8 @@ const struct rule role_rules[] = {
 
     RULE("R30", "expired-before-asking", "the order's time was over before the point of no return: the epoch is declined", expired_before_asking, WAKE_MOVING, STEP_DECLINE, -1),
     RULE_PERSON("R31", "past-the-receipt", "replay stands past the receipt or on another lineage: somebody else has written; nothing is promoted", past_the_receipt, WAKE_IDLE),
+    RULE("R3B", "must-fetch", "lacks WAL before the receipt's end: compares the end of its own with who has it, before it attaches", fetch_unchecked, 20, STEP_CHECK_ATTACH, -1),
+    RULE("R3C", "fetches", "lacks WAL before the receipt's end: follows who has it", fetch_unattached, 20, STEP_CONFIGURE, -1),
     RULE("R32", "not-yet-replayed", "replays up to the end that the receipt names", not_yet_replayed, WAKE_MOVING, NO_STEP),
     RULE_PERSON("R33", "replay-paused", "replay is paused: a promotion would stop this server", replay_paused, WAKE_SOON),
     RULE("R34", "unconfirmed", "this hold began cold: the other sites must confirm that nobody else opened", unconfirmed, WAKE_SOON, STEP_ASK_VOUCHERS, -1),

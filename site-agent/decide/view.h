@@ -16,8 +16,9 @@
     X(ROLE_FENCED, "fenced")
 /* How far replay stands from the end that the receipt names. */
 #define VIEW_CLOSINGS(X)                                                                                               \
-    X(CLOSING_UNKNOWN, "unknown") X(CLOSING_BEFORE, "before") X(CLOSING_EXACT, "exact") X(CLOSING_PAST, "past")        \
-    X(CLOSING_OTHER_LINEAGE, "other lineage")
+    X(CLOSING_UNKNOWN, "unknown") X(CLOSING_BEFORE, "before") /* WAL is lacking */                                     \
+    X(CLOSING_RECEIVED, "received") /* all of it is here, and is being replayed */                                     \
+    X(CLOSING_EXACT, "exact") X(CLOSING_PAST, "past") X(CLOSING_OTHER_LINEAGE, "other lineage")
 #define VIEW_DATA(X)                                                                                                   \
     X(DATA_ABSENT, "absent") /* no directory, or an empty one */                                                      \
     X(DATA_PRESENT, "present") X(DATA_BROKEN, "broken") /* something without a valid pg_control */
@@ -56,7 +57,7 @@ struct view {
     int64_t renew_in_ms;   /* until the next renewal is due; <= 0: now */
     int64_t take_in_ms;    /* until we may take: 0 now, -1 never */
     int64_t stop_time_ms;  /* demotion starts this long before the deadline */
-    bool better_candidate; /* another live member of the site has data and we have none, or is ahead of us */
+    bool better_candidate; /* another live member of the site has data and we have none, or it has more WAL */
     /* the order in force, and one that has come in (3) */
     bool order;
     int order_kind, role;  /* enum view_kind, view_role */
