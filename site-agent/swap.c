@@ -149,7 +149,8 @@ static void write_electors(const struct agent *a, struct lease *lease, int64_t n
     }
 }
 
-/* A term of ours stands in the record: what a restarted agent needs to go on with it (1.6), and how it began (2.8). */
+/* A term of ours stands in the record: what a restarted agent needs to go on with it (1.6), and how it began (2.8). A term
+ * begins at a random number; one that went on below it would look older than the record, and unmoved to who waits. */
 void hold_remember(struct agent *a, bool birth) {
     const struct lease_memory *m = &a->lease;
     if (!m->holding || (a->state.term_count == m->term_count && str_eq(a->state.term_random, m->term_random)))
@@ -158,6 +159,8 @@ void hold_remember(struct agent *a, bool birth) {
     str_copy(a->state.term_random, sizeof a->state.term_random, m->term_random);
     str_copy(a->state.store_id, sizeof a->state.store_id, a->records.lease.store_id);
     a->state.hold_watched = birth || m->took_by_watching;
+    if (a->state.seq_reserved < m->seq_next)
+        a->state.seq_reserved = m->seq_next;
     struct err err = {0};
     if (!state_save(a->config.state_dir, &a->state, &err))
         agent_log_step(a, "remember the term", &err);
