@@ -32,7 +32,7 @@ static const struct automatic_bounds *bounds_of(const struct walk *w)
 }
 
 /* A has opened the first epoch with everybody's grant; its commits wait for B, and B is safe. */
-static void start(int variant, void *state)
+static void start(const struct walk *w, void *state)
 {
 	struct automatic_state *s = state;
 	s->highest = epoch_of(1, 0);
@@ -40,10 +40,10 @@ static void start(int variant, void *state)
 		s->voters[i] = (struct automatic_voter){.promised = s->highest, .granted = s->highest, .safe = {s->highest, 0, 1}};
 		s->sites[i] = (struct automatic_site){.complete = 1, .waits_for = NOBODY, .change_target = NOBODY};
 		s->sites[i].best.target = NOBODY;
-		s->sites[0].grants[i] = all_bounds[variant][0].length;
+		s->sites[0].grants[i] = bounds_of(w)->length;
 	}
 	s->sites[0].opened = s->highest;
-	s->sites[0].waits_for = variant == LEASES ? NOBODY : 1;
+	s->sites[0].waits_for = walk_variant(w) == LEASES ? NOBODY : 1;
 }
 
 /* ---- voters ---- */

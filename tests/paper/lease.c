@@ -40,13 +40,13 @@ static uint8_t less(uint8_t a, uint8_t b)
 }
 
 /* A has just acquired, and nobody else has looked yet. */
-static void start(int variant, void *state)
+static void start(const struct walk *w, void *state)
 {
 	struct lease_state *s = state;
 	s->copy = NONE;
 	s->sent = 1;
-	s->sendings[0] = (struct lease_sending){.base = NONE, .base_term = NONE, .length = all_bounds[variant][0].lengths[1],
-		.won = 1, .electors = variant == WITH_FAILSAFE ? 3 : 7};
+	s->sendings[0] = (struct lease_sending){.base = NONE, .base_term = NONE, .length = bounds_of(w)->lengths[1],
+		.won = 1, .electors = walk_variant(w) == WITH_FAILSAFE ? 3 : 7};
 	for (int i = 1; i < INSTANCES; i++)
 		s->instances[i] = (struct lease_instance){.seen = NONE, .saw_held = NONE, .holds = NONE, .newest = NONE, .knows_term = NONE};
 	s->instances[0].left = s->sendings[0].length;

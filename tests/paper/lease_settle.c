@@ -30,8 +30,10 @@ static void outlive(const struct walk *w, struct lease_state *s)
 {
 	for (uint8_t later = 0; later < s->sent && !lease_mistaken(w, SHORTER_FROM_CONFIRMATION); later++) {
 		const struct lease_sending *y = &s->sendings[later];
-		for (uint8_t v = 0; v < later && !y->forgotten && y->age == y->length; v++)
-			s->sendings[v].forgotten |= s->sendings[v].by == y->by && s->sendings[v].term == y->term;
+		for (uint8_t v = 0; v < later && !y->forgotten && y->age == y->length; v++) {
+			struct lease_sending *x = &s->sendings[v];
+			x->age = x->by == y->by && x->term == y->term ? x->length : x->age;
+		}
 	}
 }
 

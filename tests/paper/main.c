@@ -11,7 +11,8 @@
 
 static const struct walk_model *const models[] = {&model_lease, &model_restored, &model_failsafe, &model_manual_two,
 	&model_manual_to_and_fro, &model_manual_three, &model_leases, &model_safe,
-	&model_safe_again, &model_safe_three, &model_swapping, &model_shrinking, &model_modes};
+	&model_safe_again, &model_safe_three, &model_swapping, &model_shrinking, &model_modes,
+	&model_birth};
 enum { MODELS = sizeof models / sizeof *models };
 
 struct wish {

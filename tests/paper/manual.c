@@ -14,11 +14,11 @@
 
 #include "models.h"
 
-static void start(int variant, void *state)
+static void start(const struct walk *w, void *state)
 {
 	struct manual_state *s = state;
 	s->highest = epoch_of(1, 0, 0);
-	for (int i = 0; i < manual_bounds[variant][0].sites; i++)
+	for (int i = 0; i < manual_bounds_of(w)->sites; i++)
 		s->sites[i] = (struct manual_site){.known = s->highest, .promised = s->highest, .complete = 1};
 	s->sites[0].opened = s->highest;
 	s->sites[0].open = 1;

@@ -17,5 +17,6 @@ extern const struct walk_model model_safe_three;
 extern const struct walk_model model_swapping; /* voters.c: 2.7 */
 extern const struct walk_model model_shrinking;
 extern const struct walk_model model_modes; /* modes.c: 2.6h */
+extern const struct walk_model model_birth; /* birth.c: 3.8 */
 
 #endif

@@ -60,10 +60,10 @@ static bool a_writes(const struct state *s)
 	return !s->obeys || has_lease(s, A);
 }
 
-static void start(int variant, void *state)
+static void start(const struct walk *w, void *state)
 {
 	struct state *s = state;
-	(void)variant;
+	(void)w;
 	for (int v = 0; v < VOTERS; v++)
 		s->voters[v].grant = NOBODY;
 }
@@ -159,7 +159,7 @@ static void asks(const struct state *s, struct walk *w)
 	walk_to(w, WALK_STEP, &next, "B has a majority's promises and writes `asked`");
 }
 
-/* A's memory is its own vote record. */
+/* A's memory is its own vote record; who was told `manual`, and does not know of a majority, still obeys. */
 static void restarts(const struct state *s, struct walk *w)
 {
 	struct state next = *s;
@@ -168,7 +168,7 @@ static void restarts(const struct state *s, struct walk *w)
 	next.restarts = 1;
 	next.asked_serial = s->voters[A].serial;
 	next.stored = s->asked_serial == s->voters[A].serial && s->asked_serial ? 1 << A : 0;
-	next.obeys = is_automatic(s->voters[A].serial) || s->voters[A].promised || (s->obeys && s->voters[A].serial);
+	next.obeys = is_automatic(s->voters[A].serial) || s->voters[A].promised || (s->voters[A].serial && s->obeys);
 	walk_to(w, WALK_FAULT, &next, "A starts again");
 }
 

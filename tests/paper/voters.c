@@ -67,10 +67,10 @@ static bool is_majority_of(uint8_t set, uint8_t yes)
 	return 2 * __builtin_popcount(set & yes) > __builtin_popcount(set);
 }
 
-static void start(int variant, void *state)
+static void start(const struct walk *w, void *state)
 {
 	struct state *s = state;
-	s->versions[0].set = all_bounds[variant][0].first_set;
+	s->versions[0].set = bounds_of(w)->first_set;
 	for (int v = 0; v < VOTERS_MAX; v++)
 		s->voters[v] = (struct voter){.version = s->versions[0].set >> v & 1 ? 0 : NOBODY, .grant = NOBODY};
 }

@@ -265,7 +265,7 @@ struct walk_result walk_model(const struct walk_model *model, int mistake, bool 
 	uint8_t *first = grown(NULL, model->size);
 
 	memset(first, 0, model->size);
-	model->start(model->variant, first);
+	model->start(&w, first);
 	index_of(&w, first);
 	explore(&w, &r);
 	if (w.violation) {

@@ -24,7 +24,7 @@ struct walk_model {
 	const char *rules;
 	size_t size; /* bytes of a state; its padding must stay zero */
 	int variant; /* for models that share one file */
-	void (*start)(int variant, void *state);
+	void (*start)(const struct walk *w, void *state);
 	void (*successors)(const void *state, struct walk *w);
 	/* The sentence of the invariant that this state violates, or NULL. */
 	const char *(*broken)(const void *state);
