@@ -53,7 +53,7 @@ sim-mutants: $(SIM_BUILD)/sim
 # Which lines and branches of the deciding files the histories reach. In a build of its own.
 SIM_DECIDING := $(wildcard site-agent/decide/*.c coordinator/decide/*.c) proto/wire/lease.c proto/wire/order_judge.c proto/wire/order_closure.c proto/wire/vote.c
 sim-coverage:
-	@$(MAKE) -s SIM_BUILD=$(BUILD)/sim-coverage SIM_LINK=--coverage SIM_COVERED='$(SIM_DECIDING)' $(BUILD)/sim-coverage/sim
+	@$(MAKE) -s SIM_BUILD=$(BUILD)/sim-coverage SIM_LINK='--coverage -Wl,-u,__gcov_dump' SIM_COVERED='$(SIM_DECIDING)' $(BUILD)/sim-coverage/sim
 	@tests/sim/coverage.sh $(BUILD)/sim-coverage $(SEEDS) $(SIM_DECIDING)
 $(SIM_COVERED:%.c=$(SIM_BUILD)/obj/%.o): SIM_CFLAGS += --coverage -O0
 
