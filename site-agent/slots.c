@@ -20,6 +20,13 @@ static const struct pg_slot *held_slot(const struct agent *a, const char *name) 
     return NULL;
 }
 
+/* Or did, and nobody has taken its place: after a crash the leader comes up at rest and waits its own record out, and what
+ * the others need must still be there when it leads again. */
+static bool leads_its_members(const struct agent *a) {
+    const struct records *r = &a->records;
+    return lease_valid(&a->lease, clock_boot_ms()) || (r->has_lease && str_eq(r->lease.holder, a->state.instance));
+}
+
 uint32_t slots_wanted(struct agent *a, struct slot_wish *out, uint32_t max) {
     uint32_t count = 0;
     const struct order *o = &a->records.order;
@@ -28,7 +35,7 @@ uint32_t slots_wanted(struct agent *a, struct slot_wish *out, uint32_t max) {
         out[count] = (struct slot_wish){.kind = (enum slot_kind)o->slots[i].kind, .needed = relay ? relay->redo : 0};
         str_copy(out[count].name, sizeof out[count].name, o->slots[i].name);
     }
-    if (!lease_valid(&a->lease, clock_boot_ms()))
+    if (!leads_its_members(a))
         return count;
     for (uint32_t i = 0; i < a->site->member_count && count < max; i++) {
         if (str_eq(a->site->members[i].name, a->config.member))
