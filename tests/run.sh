@@ -107,7 +107,7 @@ run_simulations() {
 		campaign --seeds 500 --from $((day * 1000000))
 		campaign --twice 10 --from $((day * 1000000))
 		campaign --sweep 41 --from $((day % 41))
-		BUILD=$build counting tests/sim/mutate.py --sample 8 --rotate "$day"
+		BUILD=$build counting tests/sim/mutate.py --within 500 --sample 4 --rotate "$day"
 		;;
 	long)
 		campaign --seeds 10000

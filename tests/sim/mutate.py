@@ -5,8 +5,9 @@ mutations.txt lists the mistakes. Each is compiled into a simulator of its own, 
 every K-th script of the exhaustive sweep) until a history fails that does not fail without the mistake, or the mistake's budget
 of histories is used up.
 
-  mutate.py [--only NAME[,NAME]] [--sample K [--rotate R]] [--list] [--keep] [--budget N]
-      --sample K    every K-th only, beginning with number R modulo K
+  mutate.py [--only NAME[,NAME]] [--within N] [--sample K [--rotate R]] [--list] [--keep] [--budget N]
+      --within N    those only that need N histories at most
+      --sample K    every K-th of them, beginning with number R modulo K
       --budget N    so many seeds for each, whatever the list says
       --keep        leaves sources and binaries in $BUILD/sim/mutants
   BUILD and CC are the Makefile's.
@@ -185,6 +186,7 @@ def list_them(chosen):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="")
+    parser.add_argument("--within", type=int, default=sys.maxsize)
     parser.add_argument("--sample", type=int, default=1)
     parser.add_argument("--rotate", type=int, default=0)
     parser.add_argument("--budget", type=int, default=0)
@@ -193,7 +195,8 @@ def main():
     options = parser.parse_args()
     os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
     only = set(filter(None, options.only.split(",")))
-    chosen = [m for i, m in enumerate(read_list()) if i % options.sample == options.rotate % options.sample]
+    quick = [m for m in read_list() if m.budget <= options.within]
+    chosen = [m for i, m in enumerate(quick) if i % options.sample == options.rotate % options.sample]
     if only:
         chosen = [m for m in read_list() if m.name in only]
     if options.list:
