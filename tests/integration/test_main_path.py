@@ -103,6 +103,21 @@ def test_apply_again_changes_nothing(lab):
     assert lab.status()["topology_version"] == before
 
 
+def test_the_writer_believes_a_commit_only(lab):
+    """A row that the server undoes after "INSERT 0 1", at the commit, is none that a client was promised."""
+    lab.primary().sql("""
+        CREATE TABLE writer_rows (run bigint, client int, n bigint, at timestamptz DEFAULT clock_timestamp());
+        ALTER TABLE writer_rows OWNER TO demo;
+        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''refused at the commit''; END';
+        CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON writer_rows DEFERRABLE INITIALLY DEFERRED
+            FOR EACH ROW WHEN (NEW.n % 3 = 0) EXECUTE FUNCTION refuse()""", database="demo")
+    rows = Writer(lab)
+    assert rows.end()["refused"] > 0
+    verdict = rows.check()
+    assert verdict["ok"], verdict
+    lab.primary().sql("DROP TABLE writer_rows", database="demo")
+
+
 def test_slots_turn_round(lab):
     """After a move the new primary site holds the old one's slots on every member, and the old ones are followed by nobody."""
     lab.switchover("fra")

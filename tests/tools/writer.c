@@ -243,11 +243,24 @@ static bool still_in_recovery(struct session *s) {
 }
 
 /* An ERROR undid the row for certain; FATAL or silence may come after the commit. */
-static enum fate fate_of(struct session *s, const PGresult *result) {
+static enum fate fate_of(const PGresult *result) {
     if (PQresultStatus(result) == PGRES_COMMAND_OK)
-        return s->warned ? FATE_UNKNOWN : FATE_ACKNOWLEDGED;
+        return FATE_ACKNOWLEDGED;
     const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
     return severity && strcmp(severity, "ERROR") == 0 ? FATE_REFUSED : FATE_UNKNOWN;
+}
+
+/* The row's fate is what the last answer says, and only once the server is ready for the next query: it tells "INSERT 0 1"
+ * when the statement has run, and commits after that. An error may still follow. */
+static enum fate read_fate(struct session *s) {
+    enum fate fate = FATE_UNKNOWN;
+    PGresult *result = NULL;
+    while (wait_answer(s->connection) && (result = PQgetResult(s->connection))) {
+        fate = fate_of(result);
+        PQclear(result);
+    }
+    bool ready = PQtransactionStatus(s->connection) == PQTRANS_IDLE && !s->warned;
+    return fate == FATE_ACKNOWLEDGED && !ready ? FATE_UNKNOWN : fate;
 }
 
 static enum fate send_row(struct client *c, struct session *s, int64_t n) {
@@ -258,14 +271,8 @@ static enum fate send_row(struct client *c, struct session *s, int64_t n) {
     const char *const values[] = {run_id, client, number};
     s->warned = false;
     enum fate fate = FATE_UNKNOWN;
-    if (PQsendQueryParams(s->connection, "INSERT INTO writer_rows (run, client, n) VALUES ($1, $2, $3)", 3, NULL, values, NULL, NULL, 0) &&
-        wait_answer(s->connection)) {
-        PGresult *result = PQgetResult(s->connection);
-        fate = fate_of(s, result);
-        PQclear(result);
-        while (wait_answer(s->connection) && (result = PQgetResult(s->connection)))
-            PQclear(result);
-    }
+    if (PQsendQueryParams(s->connection, "INSERT INTO writer_rows (run, client, n) VALUES ($1, $2, $3)", 3, NULL, values, NULL, NULL, 0))
+        fate = read_fate(s);
     if (PQstatus(s->connection) != CONNECTION_OK || PQisBusy(s->connection))
         hang_up(s);
     return fate;
