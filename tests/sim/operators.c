@@ -107,7 +107,7 @@ static struct command *new_command(enum verb verb, const char *to) {
     struct request *r = &c->request;
     *r = (struct request){.verb = (int)verb, .create = verb == VERB_APPLY};
     str_copy(r->cluster, sizeof r->cluster, "orders");
-    snprintf(r->op, sizeof r->op, "%016" PRIx64 "%016" PRIx64, dice_next(dice()), dice_next(dice()));
+    dice_id(dice(), r->op, sizeof r->op);
     str_copy(r->to, sizeof r->to, to);
     str_copy(r->operator_name, sizeof r->operator_name, "alice");
     str_copy(r->reason, sizeof r->reason, "simulated");

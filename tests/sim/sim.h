@@ -29,6 +29,7 @@ struct dice {
 void dice_open(struct dice *d, const char *purpose, int64_t number); /* from the history's seed */
 uint64_t dice_next(struct dice *d);
 int64_t dice_between(struct dice *d, int64_t low, int64_t high); /* both included */
+void dice_id(struct dice *d, char *text, size_t space); /* 32 hexadecimal digits */
 bool dice_chance(struct dice *d, int permille);
 
 /* ---- hosts ---- */

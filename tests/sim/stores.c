@@ -408,7 +408,7 @@ static void give_identity(struct site_store *s, struct store_content_rows *rows)
         fprintf(stderr, "%s: %s\n", s->path, err.text);
         abort();
     }
-    snprintf(lease.store_id, sizeof lease.store_id, "%016" PRIx64 "%016" PRIx64, dice_next(&inside(s)->dice), dice_next(&inside(s)->dice));
+    dice_id(&inside(s)->dice, lease.store_id, sizeof lease.store_id);
     field_to_text(&lease_table, &lease, &text);
     rows->entries[place].value = copy_of((struct bytes){text.at, text.len});
 }

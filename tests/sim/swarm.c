@@ -143,7 +143,8 @@ static void draw_swarm(struct dice *d, bool swarm[DEED_KINDS]) {
 static sim_time draw_moment(struct dice *d, const struct script *p) {
     if (p->deed_count && dice_chance(d, 600)) {
         const struct deed *near = &p->deeds[dice_between(d, 0, p->deed_count - 1)];
-        sim_time at = near->at + dice_between(d, dice_chance(d, 500) ? 0 : -2000, dice_chance(d, 500) ? 1500 : 15000) * MS;
+        int64_t latest_ms = dice_chance(d, 500) ? 1500 : 15000, earliest_ms = dice_chance(d, 500) ? 0 : -2000;
+        sim_time at = near->at + dice_between(d, earliest_ms, latest_ms) * MS;
         if (at >= 0 && at < p->settings.safety_ms * MS)
             return at;
     }
