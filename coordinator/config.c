@@ -1,9 +1,5 @@
 /* Reading the coordinator's configuration. `--check-config` is this, and the check of keys and certificates. */
 #include "coordinator/config.h"
-#include "rt/file.h"
-
-static const char *const log_format_names[] = {"key=value", "json", NULL};
-static const char *const log_level_names[] = {"debug", "info", "warning", "error", NULL};
 
 static const struct field health_fields[] = {
     FIELD_TEXT(struct coordinator_health, listen, FIELD_REQUIRED, "address of /health and /metrics, plain HTTP"),
@@ -23,11 +19,6 @@ static const struct field trust_fields[] = {
     FIELD_TEXTS(struct coordinator_trust, operators, operator_count, FIELD_REQUIRED, "operators' public keys, for a cluster's first topology only"),
     FIELD_END};
 static const struct fields trust_table = FIELDS("trust", struct coordinator_trust, trust_fields);
-static const struct field log_fields[] = {
-    FIELD_CHOICE(struct coordinator_log, format, log_format_names, 0, "key=value for people, json for machines"),
-    {FIELD_MEMBER_(struct coordinator_log, level), .type = FIELD_TYPE_ENUM, .names = log_level_names, .otherwise = "info", .doc = "least level"},
-    FIELD_END};
-static const struct fields log_table = FIELDS("log", struct coordinator_log, log_fields);
 
 static const struct field config_fields[] = {
     FIELD_TEXT(struct coordinator_config, name, FIELD_REQUIRED, "name of this coordinator, as in the topology"),
@@ -37,14 +28,15 @@ static const struct field config_fields[] = {
     FIELD_OBJECT(struct coordinator_config, tls, &tls_table, FIELD_REQUIRED, "files of the daemons' mutual TLS"),
     FIELD_TEXT(struct coordinator_config, signing_key, FIELD_REQUIRED, "Ed25519 key that signs orders"),
     FIELD_OBJECT(struct coordinator_config, trust, &trust_table, FIELD_REQUIRED, "whom to believe before a topology is held"),
-    FIELD_OBJECT(struct coordinator_config, log, &log_table, 0, "log lines"),
+    FIELD_OBJECT(struct coordinator_config, log, &log_config_table, 0, "log lines"),
     FIELD_END};
-const struct fields coordinator_config_table = FIELDS("coordinator", struct coordinator_config, config_fields);
+static const struct fields config_table = FIELDS("coordinator", struct coordinator_config, config_fields);
 
-static void resolve(const struct coordinator_config *c, char *path, size_t size) {
-    char absolute[512];
-    file_relative_to(absolute, sizeof absolute, c->file, path);
-    str_copy(path, size, absolute);
+static bool resolve(const struct coordinator_config *c, char path[512], struct err *err) { return config_file_resolve(c->file, path, 512, err); }
+
+static bool resolve_paths(struct coordinator_config *c, struct err *err) {
+    return resolve(c, c->store.embedded, err) && resolve(c, c->tls.ca, err) && resolve(c, c->tls.certificate, err) &&
+           resolve(c, c->tls.key, err) && resolve(c, c->signing_key, err);
 }
 
 static bool check_name(const struct coordinator_config *c, struct err *err) {
@@ -54,22 +46,8 @@ static bool check_name(const struct coordinator_config *c, struct err *err) {
 }
 
 bool coordinator_config_read(const char *path, struct coordinator_config *out, struct err *err) {
-    STRBUF text = {0};
-    NODE_DOC doc = {0};
-    if (!file_read(path, YAML_INPUT_MAX, &text, err) || !yaml_parse(path, (struct bytes){text.at, text.len}, &doc, err))
+    if (!config_file_read(path, &config_table, out, err))
         return false;
-    RT_AUTO struct field_problems *problems = rt_alloc(sizeof *problems);
-    problems->name = path;
-    if (!field_read(&coordinator_config_table, doc.root, "", out, problems)) {
-        STRBUF list = {0};
-        field_problems_write(problems, &list);
-        return err_set(err, ERR_INVALID, "%s", list.at);
-    }
     str_copy(out->file, sizeof out->file, path);
-    resolve(out, out->store.embedded, sizeof out->store.embedded);
-    resolve(out, out->tls.ca, sizeof out->tls.ca);
-    resolve(out, out->tls.certificate, sizeof out->tls.certificate);
-    resolve(out, out->tls.key, sizeof out->tls.key);
-    resolve(out, out->signing_key, sizeof out->signing_key);
-    return check_name(out, err);
+    return resolve_paths(out, err) && check_name(out, err);
 }

@@ -2,7 +2,7 @@
 #ifndef COORDINATOR_CONFIG_H
 #define COORDINATOR_CONFIG_H
 #include "net/tls.h"
-#include "rt/log.h"
+#include "rt/config_file.h"
 #include "wire/topology.h"
 
 struct coordinator_health {
@@ -15,9 +15,6 @@ struct coordinator_trust {
     char operators[OPERATORS_MAX][KEY_TEXT_MAX];
     uint32_t operator_count;
 };
-struct coordinator_log {
-    int format, level;
-};
 struct coordinator_config {
     char file[512]; /* where it was read from; paths in it are relative to its directory */
     char name[NAME_MAX_BYTES];
@@ -27,8 +24,7 @@ struct coordinator_config {
     struct tls_files tls;
     char signing_key[512];
     struct coordinator_trust trust;
-    struct coordinator_log log;
+    struct log_config log;
 };
-extern const struct fields coordinator_config_table;
 bool coordinator_config_read(const char *path, struct coordinator_config *out, struct err *err);
 #endif

@@ -223,6 +223,4 @@ void coordinator_wait(struct coordinator *c);
 /* routes.c */
 enum http_verdict coordinator_api(void *context, const void *snapshot, const struct http_query *query, struct http_reply *reply);
 enum http_verdict coordinator_health_route(void *context, const void *snapshot, const struct http_query *query, struct http_reply *reply);
-/* notify.c: systemd */
-void notify_systemd(const char *state);
 #endif

@@ -1,13 +1,12 @@
 /* pgregent-coordinator: proposes what each site shall be. Reads its configuration and journal, then loops. */
 #include "coordinator/snapshot.h"
 #include "rt/clock.h"
+#include "rt/daemon.h"
 #include "rt/failpoint.h"
 #include <getopt.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 enum mode { MODE_RUN, MODE_CHECK, MODE_AUDIT };
@@ -24,18 +23,6 @@ static int fail(const char *what, const struct err *err) {
     return 1;
 }
 
-/* SIGTERM, SIGINT and SIGHUP arrive by descriptor; blocked before any thread is made. */
-static int open_signals(void) {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    signal(SIGPIPE, SIG_IGN);
-    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
 static bool start_server(struct coordinator *c, struct err *err) {
     struct http_server_options options = {
         .listeners = {{.address = c->config.listen, .tls = &c->config.tls, .client_certificates = true, .route = coordinator_api},
@@ -50,7 +37,7 @@ static bool start_server(struct coordinator *c, struct err *err) {
 static bool open_all(struct coordinator *c, struct err *err) {
     if (!tls_check(&c->config.tls, err) || !sign_key_load(c->config.signing_key, c->key, err) || !coordinator_begin(c, err))
         return false;
-    c->signal_fd = open_signals();
+    c->signal_fd = daemon_signals();
     return http_client_new(&c->config.tls, &c->client, err) && start_server(c, err);
 }
 
@@ -72,12 +59,12 @@ static int run(struct coordinator *c) {
     }
     log_info("coordinator runs", F_STR("listen", c->config.listen), F_INT("term", c->term), F_INT("clusters", c->cluster_count));
     coordinator_turn(c);
-    notify_systemd("READY=1");
+    daemon_notify("READY=1");
     while (!c->stopping) {
         coordinator_wait(c);
         coordinator_turn(c);
     }
-    notify_systemd("STOPPING=1");
+    daemon_notify("STOPPING=1");
     log_info("coordinator ends: the sites go on by themselves");
     close_all(c);
     return 0;

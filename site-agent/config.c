@@ -1,14 +1,11 @@
 /* Reading the agent's configuration. Nothing is started or contacted here; `--check-config` is this and no more. */
 #include "site-agent/config.h"
-#include "rt/file.h"
 #include <pwd.h>
 #include <string.h>
 #include <unistd.h>
 
 static const char *const health_tls_names[] = {"off", NULL};
 static const char *const on_exit_names[] = {"leave", NULL};
-static const char *const log_format_names[] = {"key=value", "json", NULL};
-static const char *const log_level_names[] = {"debug", "info", "warning", "error", NULL};
 
 static const struct field health_fields[] = {
     FIELD_TEXT(struct agent_health, listen, FIELD_REQUIRED, "address of Patroni's health endpoints and /metrics"),
@@ -36,11 +33,6 @@ static const struct field replication_fields[] = {
     FIELD_TEXT(struct agent_replication, key, FIELD_REQUIRED, "its private key, owned by os_user, mode 0600"),
     FIELD_END};
 static const struct fields replication_table = FIELDS("replication", struct agent_replication, replication_fields);
-static const struct field log_fields[] = {
-    FIELD_CHOICE(struct agent_log, format, log_format_names, 0, "key=value for people, json for machines"),
-    {FIELD_MEMBER_(struct agent_log, level), .type = FIELD_TYPE_ENUM, .names = log_level_names, .otherwise = "info", .doc = "least level"},
-    FIELD_END};
-static const struct fields log_table = FIELDS("log", struct agent_log, log_fields);
 
 static const struct field config_fields[] = {
     FIELD_TEXT(struct agent_config, cluster, FIELD_REQUIRED, "name of the cluster"),
@@ -56,25 +48,17 @@ static const struct field config_fields[] = {
     FIELD_OBJECT(struct agent_config, postgresql, &postgresql_table, FIELD_REQUIRED, "the server's programs and user"),
     FIELD_OBJECT(struct agent_config, replication, &replication_table, FIELD_REQUIRED, "files that the server and its replication use"),
     FIELD_CHOICE(struct agent_config, on_exit, on_exit_names, 0, "what SIGTERM leaves behind"),
-    FIELD_OBJECT(struct agent_config, log, &log_table, 0, "log lines"),
+    FIELD_OBJECT(struct agent_config, log, &log_config_table, 0, "log lines"),
     FIELD_END};
-const struct fields agent_config_table = FIELDS("agent", struct agent_config, config_fields);
+static const struct fields config_table = FIELDS("agent", struct agent_config, config_fields);
 
-static void resolve(struct agent_config *c, char *path, size_t size) {
-    char absolute[512];
-    file_relative_to(absolute, sizeof absolute, c->file, path);
-    str_copy(path, size, absolute);
-}
+static bool resolve(const struct agent_config *c, char path[512], struct err *err) { return config_file_resolve(c->file, path, 512, err); }
 
-static void resolve_paths(struct agent_config *c) {
-    resolve(c, c->state_dir, sizeof c->state_dir);
-    resolve(c, c->tls.ca, sizeof c->tls.ca);
-    resolve(c, c->tls.certificate, sizeof c->tls.certificate);
-    resolve(c, c->tls.key, sizeof c->tls.key);
-    resolve(c, c->signing_key, sizeof c->signing_key);
-    resolve(c, c->postgresql.log, sizeof c->postgresql.log);
-    resolve(c, c->replication.certificate, sizeof c->replication.certificate);
-    resolve(c, c->replication.key, sizeof c->replication.key);
+static bool resolve_paths(struct agent_config *c, struct err *err) {
+    return config_file_resolve(c->file, c->state_dir, sizeof c->state_dir, err) && resolve(c, c->tls.ca, err) &&
+           resolve(c, c->tls.certificate, err) && resolve(c, c->tls.key, err) && resolve(c, c->signing_key, err) &&
+           config_file_resolve(c->file, c->postgresql.log, sizeof c->postgresql.log, err) &&
+           resolve(c, c->replication.certificate, err) && resolve(c, c->replication.key, err);
 }
 
 /* PostgreSQL refuses to run as root: root drops to os_user, anybody else must be os_user already. */
@@ -95,19 +79,11 @@ static bool resolve_users(struct agent_config *c, struct err *err) {
 
 #define STATE_DIR_MAX 85 /* Unix sockets have 107 bytes: STATE_DIR/run/.s.PGSQL.65535 */
 bool agent_config_read(const char *path, struct agent_config *out, struct err *err) {
-    STRBUF text = {0};
-    NODE_DOC doc = {0};
-    if (!file_read(path, YAML_INPUT_MAX, &text, err) || !yaml_parse(path, (struct bytes){text.at, text.len}, &doc, err))
+    if (!config_file_read(path, &config_table, out, err))
         return false;
-    RT_AUTO struct field_problems *problems = rt_alloc(sizeof *problems);
-    problems->name = path;
-    if (!field_read(&agent_config_table, doc.root, "", out, problems)) {
-        STRBUF list = {0};
-        field_problems_write(problems, &list);
-        return err_set(err, ERR_INVALID, "%s", list.at);
-    }
     str_copy(out->file, sizeof out->file, path);
-    resolve_paths(out);
+    if (!resolve_paths(out, err))
+        return false;
     if (strlen(out->state_dir) > STATE_DIR_MAX)
         return err_set(err, ERR_INVALID, "%s: state_dir: longer than %d bytes, so PostgreSQL's socket in it would have no room: use a shorter path", path, STATE_DIR_MAX);
     return resolve_users(out, err);

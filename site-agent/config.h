@@ -2,7 +2,7 @@
 #ifndef AGENT_CONFIG_H
 #define AGENT_CONFIG_H
 #include "net/tls.h"
-#include "rt/field.h"
+#include "rt/config_file.h"
 #include "wire/topology.h"
 
 struct agent_config {
@@ -28,14 +28,11 @@ struct agent_config {
         char certificate[512], key[512];
     } replication;
     int on_exit; /* leave; stop is not built yet */
-    struct agent_log {
-        int format, level;
-    } log;
+    struct log_config log;
     /* derived */
     int64_t uid, gid; /* of os_user; -1: the agent runs as that user */
     char agent_user[64];
 };
-extern const struct fields agent_config_table;
 /* Reads, checks and derives. Every mistake of the file stands in the error text, one a line. */
 bool agent_config_read(const char *path, struct agent_config *out, struct err *err);
 #endif

@@ -1,17 +1,13 @@
 /* pgregent-agent: one beside every PostgreSQL. Reads its configuration, takes its state directory, starts the HTTP
  * thread, and goes round the loop until it is told to leave. */
 #include "rt/clock.h"
+#include "rt/daemon.h"
 #include "site-agent/agent.h"
-#include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 static const char usage[] =
@@ -39,18 +35,6 @@ static bool find_binaries(struct agent *a, struct err *err) {
     if (access(a->deadman_binary, X_OK) != 0)
         return err_set(err, ERR_NOT_FOUND, "%s is missing: install it beside pgregent-agent", a->deadman_binary);
     return true;
-}
-
-/* Signals come by descriptor. SIGCHLD stays at its default: children are seen by pidfd. */
-static int open_signals(void) {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    signal(SIGPIPE, SIG_IGN);
-    return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
 static void free_snapshot(const void *snapshot) {
@@ -85,7 +69,7 @@ static bool check_certificates(struct agent *a, struct err *err) {
 
 static bool open_all(struct agent *a, struct err *err) {
     a->key = rt_alloc(sizeof *a->key);
-    a->signal_fd = open_signals();
+    a->signal_fd = daemon_signals(); /* SIGCHLD stays at its default: children are seen by pidfd */
     if (!find_binaries(a, err) || !check_certificates(a, err) || !sign_key_load(a->config.signing_key, a->key, err) ||
         !http_client_new(&a->config.tls, &a->uplink.http, err) || !agent_begin(a, err))
         return false;
@@ -103,27 +87,11 @@ static void reload(struct agent *a) {
     a->certificate_expiry_wall_ms = tls_expiry_wall_ms(&a->config.tls);
 }
 
-/* sd_notify(3) by hand: one datagram to the socket that systemd names. */
-static void notify_systemd(const char *state) {
-    const char *path = getenv("NOTIFY_SOCKET");
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (!path || !path[0] || strlen(path) >= sizeof address.sun_path)
-        return;
-    memcpy(address.sun_path, path, strlen(path));
-    if (address.sun_path[0] == '@')
-        address.sun_path[0] = 0;
-    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return;
-    sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path)));
-    close(fd);
-}
-
 static int run(struct agent *a) {
     struct err err = {0};
     if (!open_all(a, &err))
         return fail(&err, 1);
-    notify_systemd("READY=1");
+    daemon_notify("READY=1");
     log_info("agent started", F_STR("version", PGREGENT_VERSION), F_STR("instance", a->state.instance));
     while (!a->stopping) {
         agent_round(a);

@@ -22,7 +22,7 @@ static const struct field config_fields[] = {
     FIELD_TEXT(struct cli_config, operator, 0, "who signs: a name under keys.operators of the topology"),
     FIELD_TEXT(struct cli_config, operator_key, 0, "the operator's private key; needed to change something"),
     FIELD_END};
-const struct fields cli_config_table = FIELDS("pgregent", struct cli_config, config_fields);
+static const struct fields config_table = FIELDS("pgregent", struct cli_config, config_fields);
 
 bool config_find(const char *given, char *to, size_t size, struct err *err) {
     const char *environment = getenv("PGREGENT_CONFIG"), *home = getenv("HOME");
@@ -58,13 +58,7 @@ static bool normalise(char coordinator[128], struct err *err) {
     return written < 128 || err_set(err, ERR_INVALID, "coordinators: \"%s\" is too long", text);
 }
 
-static bool resolve(struct cli_config *c, char path[512], struct err *err) {
-    char absolute[512];
-    if (!path[0])
-        return true;
-    file_relative_to(absolute, sizeof absolute, c->file, path);
-    return str_copy(path, 512, absolute) || err_set(err, ERR_INVALID, "%s: a path is too long: %s", c->file, path);
-}
+static bool resolve(const struct cli_config *c, char path[512], struct err *err) { return config_file_resolve(c->file, path, 512, err); }
 
 static bool finish(struct cli_config *c, struct err *err) {
     if (c->coordinator_count == 0)
@@ -77,19 +71,8 @@ static bool finish(struct cli_config *c, struct err *err) {
 }
 
 bool config_read(const char *path, struct cli_config *out, struct err *err) {
-    STRBUF text = {0};
-    NODE_DOC doc = {0};
-    if (!file_read(path, YAML_INPUT_MAX, &text, err) || !yaml_parse(path, (struct bytes){text.at, text.len}, &doc, err))
+    if (!config_file_read(path, &config_table, out, err))
         return false;
-    RT_AUTO struct field_problems *problems = rt_alloc(sizeof *problems);
-    problems->name = path;
-    if (!field_read(&cli_config_table, doc.root, "", out, problems)) {
-        STRBUF list = {0};
-        field_problems_write(problems, &list);
-        if (list.len && list.at[list.len - 1] == '\n')
-            list.at[--list.len] = '\0';
-        return err_set(err, ERR_INVALID, "%s", list.at);
-    }
     str_copy(out->file, sizeof out->file, path);
     return finish(out, err);
 }

@@ -2,7 +2,7 @@
 #ifndef CLI_CONFIG_H
 #define CLI_CONFIG_H
 #include "net/tls.h"
-#include "rt/field.h"
+#include "rt/config_file.h"
 #include "wire/epoch.h"
 
 #define CONFIG_COORDINATORS_MAX 5
@@ -14,7 +14,6 @@ struct cli_config {
     char operator[NAME_MAX_BYTES];
     char operator_key[512];
 };
-extern const struct fields cli_config_table;
 
 /* Which file it is: `given` (-c), $PGREGENT_CONFIG, ~/.config/pgregent/pgregent.yaml, /etc/pgregent/pgregent.yaml. The
  * last two only if they exist; ERR_NOT_FOUND names all places. */

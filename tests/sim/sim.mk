@@ -6,7 +6,7 @@ SIM_RT    := alloc err clock_text field_codec field_problem field_read field_ref
 SIM_AGENT := act act_job act_server life lineage observe publish records reporting server slots state swap tick topology_hold upstream vouching
 SIM_PG    := pg_attach pg_config pg_config_files pg_query
 SIM_WIRE  := $(filter-out envelope sign,$(basename $(notdir $(wildcard proto/wire/*.c))))
-SIM_COORD := $(filter-out main config notify,$(basename $(notdir $(wildcard coordinator/*.c))))
+SIM_COORD := $(filter-out main config,$(basename $(notdir $(wildcard coordinator/*.c))))
 SIM_PRODUCT := $(SIM_RT:%=proto/rt/%.c) $(SIM_WIRE:%=proto/wire/%.c) proto/store/store.c $(SIM_PG:%=site-agent/pg/%.c) \
                $(wildcard site-agent/decide/*.c) $(SIM_AGENT:%=site-agent/%.c) $(wildcard coordinator/decide/*.c) $(SIM_COORD:%=coordinator/%.c)
 SIM_SRC  := $(SIM_PRODUCT) $(wildcard tests/sim/*.c)

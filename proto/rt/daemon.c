@@ -1,12 +1,28 @@
-/* Tells systemd how the daemon is, where it was started by it (sd_notify(3), without its library). */
-#include "coordinator/coordinator.h"
+/* Signals by descriptor, and systemd's readiness protocol without its library: one datagram to the socket that it names. */
+#include "rt/daemon.h"
+#include "rt/log.h"
+#include "rt/str.h"
+#include <signal.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-void notify_systemd(const char *state) {
+int daemon_signals(void) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+void daemon_notify(const char *state) {
     const char *path = getenv("NOTIFY_SOCKET");
     struct sockaddr_un to = {.sun_family = AF_UNIX};
     if (!path || !path[0] || !str_copy(to.sun_path, sizeof to.sun_path, path))
