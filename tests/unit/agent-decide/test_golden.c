@@ -10,25 +10,7 @@
  * Rules of concerns at rest (O01, S07) are left out of the expected text. REWRITE=1 rewrites the files; only what is
  * understood gets committed. Every rule must fire in at least one story, and the tables stand in agent-rules.txt. */
 #include "tests/golden/agent_view.h"
-#include "rt/file.h"
-#include <dirent.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
-
-#define FIRED_MAX 160
-static const char *fired[FIRED_MAX];
-static int fired_count;
-
-static void note_fired(const char *id) {
-    for (int i = 0; i < fired_count; i++)
-        if (str_eq(fired[i], id))
-            return;
-    fired[fired_count++] = id;
-}
+#include "tests/golden/stories.h"
 
 static void read_story(const char *place, const char *text, size_t len, struct view *out) {
     NODE_DOC doc = {0};
@@ -70,67 +52,25 @@ static void write_plan(const struct plan *p, struct strbuf *to) {
     }
 }
 
-/* Plays one file; `fresh` gets it with what was decided now. */
-static void play(const char *path, const char *text, struct strbuf *fresh) {
-    const char *at = text;
-    while (*at) {
-        const char *split = strstr(at, "\n----\n");
-        if (!split) {
-            strbuf_add(fresh, at);
-            return;
-        }
-        const char *next = strstr(split, "\n## ");
-        struct view v;
-        struct plan plan;
-        read_story(path, at, (size_t)(split - at), &v);
-        decide(&v, &plan);
-        strbuf_add_bytes(fresh, at, (size_t)(split - at) + 6);
-        write_plan(&plan, fresh);
-        if (!next)
-            return;
-        strbuf_add(fresh, "\n");
-        at = next + 1;
-    }
-}
-
-static void check_file(const char *path) {
-    STRBUF text = {0};
-    STRBUF fresh = {0};
-    struct err err = {0};
-    if (!file_read(path, 1 << 20, &text, &err))
-        fail_msg("%s", err.text);
-    play(path, text.at, &fresh);
-    if (getenv("REWRITE"))
-        assert_true(file_write(path, fresh.at, fresh.len, 0644, &err));
-    else
-        assert_string_equal(text.at, fresh.at);
+static void play(const char *place, const char *head, size_t len, struct strbuf *decided) {
+    struct view v;
+    struct plan plan;
+    read_story(place, head, len, &v);
+    decide(&v, &plan);
+    write_plan(&plan, decided);
 }
 
 static void stories_come_out_as_written(void **state) {
     (void)state;
-    DIR *dir = opendir("tests/golden/agent");
-    assert_non_null(dir);
-    int files = 0;
-    for (struct dirent *e; (e = readdir(dir));) {
-        char path[512];
-        snprintf(path, sizeof path, "tests/golden/agent/%s", e->d_name);
-        if (strlen(e->d_name) > 4 && str_eq(e->d_name + strlen(e->d_name) - 4, ".txt"))
-            files++, check_file(path);
-    }
-    closedir(dir);
-    assert_true(files > 0);
+    check_story_files("tests/golden/agent", play);
 }
 
 static void no_rule_is_dead(void **state) {
     (void)state;
     for (int c = 0; c < CONCERN_COUNT; c++)
-        for (const struct rule *r = rule_tables[c]; r->id; r++) {
-            bool seen = false;
-            for (int i = 0; i < fired_count; i++)
-                seen |= str_eq(fired[i], r->id);
-            if (!seen)
+        for (const struct rule *r = rule_tables[c]; r->id; r++)
+            if (!has_fired(r->id))
                 fail_msg("rule %s %s fires in no story", r->id, r->name);
-        }
 }
 
 static void tables_are_as_documented(void **state) {

@@ -11,30 +11,7 @@
  * REWRITE=1 rewrites the files; only what is understood gets committed. Every rule and every check must speak in at least
  * one story, and the tables stand in coordinator-rules.txt. */
 #include "tests/golden/coordinator_view.h"
-#include "rt/file.h"
-#include <dirent.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <cmocka.h>
-
-#define FIRED_MAX 200
-static const char *fired[FIRED_MAX];
-static int fired_count;
-
-static void note_fired(const char *id) {
-    for (int i = 0; i < fired_count; i++)
-        if (str_eq(fired[i], id))
-            return;
-    fired[fired_count++] = id;
-}
-
-static bool has_fired(const char *id) {
-    for (int i = 0; i < fired_count; i++)
-        if (str_eq(fired[i], id))
-            return true;
-    return false;
-}
+#include "tests/golden/stories.h"
 
 /* ---- reading ---- */
 
@@ -187,54 +164,19 @@ static void write_check(const struct cluster_view *v, int to_site, struct strbuf
     strbuf_addf(to, "refused: %s: %s%s%s\n", check->id, check->sentence, about[0] ? ": " : "", about);
 }
 
-/* Plays one file; `fresh` gets it with what was decided now. */
-static void play(const char *path, const char *text, struct strbuf *fresh) {
+static void play(const char *place, const char *head, size_t len, struct strbuf *decided) {
     static struct cluster_view v;
     static struct cluster_plan plan;
-    for (const char *at = text; *at;) {
-        const char *split = strstr(at, "\n----\n");
-        if (!split)
-            fail_msg("%s: a story without its ----:\n%s", path, at);
-        const char *next = strstr(split, "\n## ");
-        int to = read_story(path, at, (size_t)(split - at), &v);
-        coordinator_decide(&v, &plan);
-        strbuf_add_bytes(fresh, at, (size_t)(split - at) + 6);
-        write_cluster(&v, &plan, fresh);
-        write_sites(&v, &plan, fresh);
-        write_check(&v, to, fresh);
-        if (!next)
-            return;
-        strbuf_add(fresh, "\n");
-        at = next + 1;
-    }
-}
-
-static void check_file(const char *path) {
-    STRBUF text = {0};
-    STRBUF fresh = {0};
-    struct err err = {0};
-    if (!file_read(path, 1 << 20, &text, &err))
-        fail_msg("%s", err.text);
-    play(path, text.at, &fresh);
-    if (getenv("REWRITE"))
-        assert_true(file_write(path, fresh.at, fresh.len, 0644, &err));
-    else
-        assert_string_equal(text.at, fresh.at);
+    int to = read_story(place, head, len, &v);
+    coordinator_decide(&v, &plan);
+    write_cluster(&v, &plan, decided);
+    write_sites(&v, &plan, decided);
+    write_check(&v, to, decided);
 }
 
 static void stories_come_out_as_written(void **state) {
     (void)state;
-    DIR *dir = opendir("tests/golden/coordinator");
-    assert_non_null(dir);
-    int files = 0;
-    for (struct dirent *e; (e = readdir(dir));) {
-        char path[512];
-        snprintf(path, sizeof path, "tests/golden/coordinator/%s", e->d_name);
-        if (strlen(e->d_name) > 4 && str_eq(e->d_name + strlen(e->d_name) - 4, ".txt"))
-            files++, check_file(path);
-    }
-    closedir(dir);
-    assert_true(files > 0);
+    check_story_files("tests/golden/coordinator", play);
 }
 
 /* ---- the tables ---- */
