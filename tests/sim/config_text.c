@@ -18,6 +18,8 @@ void __wrap_pg_config_postgresql(const struct pg_config_input *in, struct strbuf
     put(to, "primary_conninfo = '", in->primary_conninfo);
     put(to, "primary_slot_name = '", in->primary_slot_name);
     put(to, "restore_command = '", in->ready_for_promotion ? "" : in->restore_command);
+    for (uint32_t i = 0; i < in->parameter_count; i++)
+        put(to, in->parameters[i].name, in->parameters[i].value);
     put(to, "max_standby_streaming_delay = '", in->ready_for_promotion ? "0" : "30s");
 }
 

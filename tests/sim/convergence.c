@@ -146,7 +146,7 @@ static bool must_be_copied(const struct host *h) {
 
 static bool everybody_follows(struct look *l) {
     for (int i = 0; i < host_count; i++)
-        if (hosts[i].member != NOWHERE && &hosts[i] != l->writer && !waits_for_person(hosts[i].site) && !follows(l, &hosts[i]) && !must_be_copied(&hosts[i]))
+        if (world_names(&hosts[i]) && &hosts[i] != l->writer && !waits_for_person(hosts[i].site) && !follows(l, &hosts[i]) && !must_be_copied(&hosts[i]))
             return false;
     return true;
 }
@@ -162,7 +162,7 @@ static bool has_slot(const struct postgres *pg, enum slot_kind kind, const char 
 
 static bool slots_stand(struct look *l) {
     for (int i = 0; i < site_count; i++)
-        if (i != l->writer->site && !waits_for_person(i) && !has_slot(l->writer->postgres, SLOT_SITE, sites[i].name))
+        if (world_names_site(i) && i != l->writer->site && !waits_for_person(i) && !has_slot(l->writer->postgres, SLOT_SITE, sites[i].name))
             return LACKS(l, "%s has no slot for %s", l->writer->name, sites[i].name);
     return true;
 }
@@ -191,8 +191,27 @@ bool world_bootstrap_was_taken_back(void) {
 
 static bool was_born(struct look *l) {
     for (int i = 0; i < site_count; i++)
-        if (!invariants_holds_order(i) && !waits_for_person(i))
+        if (world_names_site(i) && !invariants_holds_order(i) && !waits_for_person(i))
             return LACKS(l, "%s has no order", sites[i].name);
+    return true;
+}
+
+/* Whoever is named has the topology that the coordinator has, and each site's lease the length that stands in it. */
+static bool topology_is_everywhere(struct look *l) {
+    const struct signed_topology *newest = topology_in_force();
+    for (int i = 0; i < host_count; i++) {
+        const struct agent *a = world_names(&hosts[i]) && !waits_for_person(hosts[i].site) ? agent_on(&hosts[i]) : NULL;
+        if (!a)
+            continue;
+        if (!a->topology || !str_eq(a->topology->hash, newest->hash))
+            return LACKS(l, "%s has topology %lld, the coordinator %lld: %s", hosts[i].name, a->topology ? (long long)a->topology->topology_version : 0,
+                         (long long)newest->version, a->topology_error);
+        if (a->records.lease.length_ms != newest->declared.sites[hosts[i].site].ttl_ms)
+            return LACKS(l, "%s has a lease of %lld ms, and %lld ms are declared", sites[hosts[i].site].name, (long long)a->records.lease.length_ms,
+                         (long long)newest->declared.sites[hosts[i].site].ttl_ms);
+        if (!a->server.applied.parameter_count || !str_eq(a->server.applied.parameters[0].value, a->member->postgresql.parameters[0].value))
+            return LACKS(l, "PostgreSQL of %s has not the settings that are declared", hosts[i].name);
+    }
     return true;
 }
 
@@ -201,5 +220,6 @@ bool world_has_converged(char *lacking, size_t size) {
     struct look l = {.writer = invariants_writer(), .lacking = lacking, .size = size};
     if (anybody_waits())
         return agents_run(&l);
-    return agents_run(&l) && was_born(&l) && has_writer(&l) && writer_is_highest(&l) && everybody_follows(&l) && slots_stand(&l) && nothing_is_open(&l);
+    return agents_run(&l) && was_born(&l) && has_writer(&l) && writer_is_highest(&l) && everybody_follows(&l) && slots_stand(&l) && nothing_is_open(&l) &&
+           topology_is_everywhere(&l);
 }

@@ -24,7 +24,8 @@ static struct host *host_of(const struct deed *d) { return d->target >= 0 && d->
 static const char *target_name(const struct deed *d) {
     static char text[80];
     bool of_site = d->kind == DEED_CRASH_SITE || d->kind == DEED_ISOLATE_SITE || (d->kind >= DEED_STORE_DOWN && d->kind <= DEED_STORE_BACK) ||
-                   d->kind == DEED_SWITCHOVER || d->kind == DEED_SWITCHOVER_TWICE;
+                   d->kind == DEED_SWITCHOVER || d->kind == DEED_SWITCHOVER_TWICE || d->kind == DEED_APPLY_LEASE || d->kind == DEED_APPLY_TWICE ||
+                   d->kind == DEED_APPLY_MEMBER;
     if (of_site)
         return d->target >= 0 && d->target < site_count ? sites[d->target].name : "";
     const struct host *h = host_of(d);
@@ -184,12 +185,12 @@ static void end_store(const struct deed *d) {
         s->deaf = false;
 }
 
-static void put_journal_back(const struct deed *d) {
+void deed_put_journal_back(int64_t ago_ms) {
     struct host *h = coordinator_hosts[0];
     char path[64];
     snprintf(path, sizeof path, "/journal/%s", h->name);
     kill_process(h->agent);
-    store_put_back(store_at(path), d->number * MS, false);
+    store_put_back(store_at(path), ago_ms * MS, false);
 }
 
 /* ---- people ---- */
@@ -295,12 +296,13 @@ ON_HOST(kill_coordinator, kill_process(coordinator_of(&f->deed)))
 ON_HOST(kill_coordinator_at, strike(coordinator_of(&f->deed), &f->deed, STRIKE_KILL))
 ON_HOST(pause_coordinator, pause_process(coordinator_of(&f->deed), true))
 ON_HOST(resume_coordinator, pause_process(coordinator_of(&f->deed), false))
-ON_HOST(journal_back, put_journal_back(&f->deed))
+ON_HOST(journal_back, deed_put_journal_back(f->deed.number))
 ON_HOST(replay, network_replay(f->deed.target, f->deed.number))
 ON_HOST(write_burst, burst(f->deed.number))
 ON_HOST(ask_move, operator_switchover(f->deed.target, f->deed.ms))
 ON_HOST(ask_two_moves, operator_switchover(f->deed.target, f->deed.ms); operator_switchover(f->deed.other, f->deed.ms))
 ON_HOST(ask_abort, operator_abort())
+ON_HOST(ask_change, operator_change(&f->deed))
 
 struct act {
     void (*begin)(struct force *f, struct host *h);
@@ -355,6 +357,12 @@ static const struct act acts[DEED_KINDS] = {
     [DEED_SWITCHOVER] = {ask_move, NULL},
     [DEED_SWITCHOVER_TWICE] = {ask_two_moves, NULL},
     [DEED_ABORT] = {ask_abort, NULL},
+    [DEED_APPLY_LEASE] = {ask_change, NULL},
+    [DEED_APPLY_SETTING] = {ask_change, NULL},
+    [DEED_APPLY_TWICE] = {ask_change, NULL},
+    [DEED_APPLY_OLD] = {ask_change, NULL},
+    [DEED_APPLY_MEMBER] = {ask_change, NULL},
+    [DEED_APPLY_SITE] = {ask_change, NULL},
 };
 
 static void end_force(struct force *f) {

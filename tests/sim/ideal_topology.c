@@ -5,7 +5,7 @@
 #include "wire/topology.h"
 #include <string.h>
 
-#define KEPT_MAX 8 /* different texts in one history */
+#define KEPT_MAX 32 /* different texts in one history */
 #define PAGE ((size_t)1024)
 #define PAGES ((sizeof(struct topology) + PAGE - 1) / PAGE)
 

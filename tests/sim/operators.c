@@ -4,10 +4,10 @@
 #include "coordinator/decide/cluster.h"
 #include "rt/json.h"
 #include "tests/sim/ideal.h"
+#include "tests/sim/invariants.h"
 #include "tests/sim/network.h"
-#include "tests/sim/world.h"
+#include "tests/sim/operators.h"
 #include "wire/envelope.h"
-#include "wire/request.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,16 +17,6 @@
 #define STARTS_WITHIN_MS (5 * 60 * 1000) /* as the command gives a request */
 #define PATIENCE (20 * SECOND)           /* with what waits for a person */
 
-/* One command, from its start to its end. */
-struct command {
-    struct request request;
-    const char *path;
-    char *body;
-    sim_time since;
-    int unanswered;
-    bool over, perhaps; /* perhaps: an answer was lost, so it may have been accepted */
-    bool accepted;
-};
 static struct command *create_command; /* the newest `apply` */
 static int accepted_moves;
 static char last_move[OP_ID_MAX];
@@ -35,7 +25,7 @@ int operations_accepted(void) { return accepted_moves; }
 
 static struct host *coordinator(void) { return coordinator_hosts[0]; }
 
-static struct dice *dice(void) {
+struct dice *operators_dice(void) {
     static struct dice d;
     static bool open;
     if (!open)
@@ -61,7 +51,8 @@ static void count_refusal(const char *body) {
     const json_t *check = json_array_get(json_object_get(error, "checks"), 0);
     const char *why = json_string_value(json_object_get(check ? check : error, check ? "id" : "message"));
     bool of_open = why && str_starts(why, "operation ") && strstr(why, " is open"); /* with a number that is another each time */
-    snprintf(figure, sizeof figure, "operator refused: %.40s", of_open ? "an operation is open" : why ? why : "?");
+    bool of_newer = why && str_starts(why, "the newest topology is");
+    snprintf(figure, sizeof figure, "operator refused: %.40s", of_open ? "an operation is open" : of_newer ? "not the next topology" : why ? why : "?");
     count(figure);
 }
 
@@ -85,6 +76,8 @@ static void on_answer(void *context, int status, const char *body) {
     } else if (status != 200)
         count_refusal(body);
     end(c);
+    if (status != 200 && c->refused)
+        c->refused(c, body);
 }
 
 static void post(void *command, int64_t number) {
@@ -102,12 +95,12 @@ static void post(void *command, int64_t number) {
     sim_at(sim_now + REPEAT_EVERY, post, c, number);
 }
 
-static struct command *new_command(enum verb verb, const char *to) {
+struct command *command_new(enum verb verb, const char *to) {
     struct command *c = rt_alloc(sizeof *c);
     struct request *r = &c->request;
-    *r = (struct request){.verb = (int)verb, .create = verb == VERB_APPLY};
+    *r = (struct request){.verb = (int)verb};
     str_copy(r->cluster, sizeof r->cluster, "orders");
-    dice_id(dice(), r->op, sizeof r->op);
+    dice_id(operators_dice(), r->op, sizeof r->op);
     str_copy(r->to, sizeof r->to, to);
     str_copy(r->operator_name, sizeof r->operator_name, "alice");
     str_copy(r->reason, sizeof r->reason, "simulated");
@@ -144,27 +137,44 @@ static void begin_operation(struct command *c) {
 
 /* ---- what they ask ---- */
 
-void operator_apply(bool create) {
+void command_send_topology(struct command *c, const struct signed_topology *t) {
     STRBUF envelope = {0};
     STRBUF body = {0};
-    struct command *c = new_command(VERB_APPLY, "");
-    c->request.create = create;
-    str_copy(c->request.topology, sizeof c->request.topology, world_topology->hash);
+    str_copy(c->request.topology, sizeof c->request.topology, t->hash);
     sign(&c->request, &envelope);
-    strbuf_addf(&body, "{\"envelope\":%s,\"request\":%s}", world_topology_envelope, envelope.at);
-    create_command = c;
+    strbuf_addf(&body, "{\"envelope\":%s,\"request\":%s}", t->envelope, envelope.at);
     begin(c, "/v1/topology", body.at);
 }
 
+/* What they have is what the sites have, or what was signed first. Where those disagree, above all of it. */
+static const struct signed_topology *topology_kept(void) {
+    const struct signed_topology *newest = topology_in_force();
+    return world_agrees_on_topology() ? newest : topology_sign_next(&newest->declared, topology_newest_version() + 2, newest->hash);
+}
+
+static bool nobody_has_orders(void) {
+    for (int i = 0; i < site_count; i++)
+        if (invariants_holds_order(i))
+            return false;
+    return true;
+}
+
+void operator_apply(bool create) {
+    const struct signed_topology *t = topology_kept();
+    create_command = command_new(VERB_APPLY, "");
+    create_command->request.create = create && (t->version == 1 || nobody_has_orders());
+    command_send_topology(create_command, t);
+}
+
 void operator_switchover(int to_site, int64_t deadline_ms) {
-    struct command *c = new_command(VERB_SWITCHOVER, sites[to_site].name);
+    struct command *c = command_new(VERB_SWITCHOVER, sites[to_site].name);
     c->request.deadline_ms = deadline_ms;
     str_copy(last_move, sizeof last_move, c->request.op);
     begin_operation(c);
 }
 
 static void take_back(const char *op) {
-    struct command *c = new_command(VERB_ABORT, "");
+    struct command *c = command_new(VERB_ABORT, "");
     str_copy(c->request.op, sizeof c->request.op, op);
     begin_operation(c);
 }
@@ -230,11 +240,20 @@ static void look_for_hanging(const struct cluster *cluster) {
         return;
     count("operator settles a hanging hand-over");
     for (int i = 0; i < site_count; i++)
-        if (str_eq(sites[i].name, from->successor.site) && dice_chance(dice(), 500)) {
+        if (str_eq(sites[i].name, from->successor.site) && dice_chance(operators_dice(), 500)) {
             operator_switchover(i, 0);
             return;
         }
     take_back(from->stop_op);
+}
+
+/* The coordinator's store is older than what it has handed out (C09): an empty one is put in its place, as it asks for. */
+static void look_for_behind(const struct cluster *cluster) {
+    static struct sight sight;
+    if (!seen_long(&sight, cluster && cluster->view.behind ? "behind" : ""))
+        return;
+    count("operator empties a journal that is behind");
+    deed_put_journal_back(0);
 }
 
 void operators_step(void) {
@@ -246,4 +265,5 @@ void operators_step(void) {
         return;
     look_for_question(open_operation(cluster));
     look_for_hanging(cluster);
+    look_for_behind(cluster);
 }

@@ -54,7 +54,7 @@ static void leave_out(struct shrinker *s) {
 
 static bool is_about_site(int kind) {
     return kind == DEED_CRASH_SITE || kind == DEED_ISOLATE_SITE || (kind >= DEED_STORE_DOWN && kind <= DEED_STORE_BACK) || kind == DEED_SWITCHOVER ||
-           kind == DEED_SWITCHOVER_TWICE;
+           kind == DEED_SWITCHOVER_TWICE || kind == DEED_APPLY_LEASE || kind == DEED_APPLY_TWICE || kind == DEED_APPLY_MEMBER;
 }
 
 /* Hosts are numbered site by site; coordinators and clients follow. False: the host is not there any more. */

@@ -60,6 +60,12 @@ static const struct shape shapes[DEED_KINDS] = {
     [DEED_SWITCHOVER] = {ABOUT_SITE, 5000, 90000, 0, 0, 14},
     [DEED_SWITCHOVER_TWICE] = {ABOUT_SITE, 5000, 60000, 0, 0, 3},
     [DEED_ABORT] = {ABOUT_NOBODY, 0, 0, 0, 0, 5},
+    [DEED_APPLY_LEASE] = {ABOUT_SITE, 2500, 30000, 10, 70, 8},
+    [DEED_APPLY_SETTING] = {ABOUT_NOBODY, 0, 0, 1, 9, 3},
+    [DEED_APPLY_TWICE] = {ABOUT_SITE, 2500, 30000, 10, 70, 3},
+    [DEED_APPLY_OLD] = {ABOUT_NOBODY, 0, 0, 1, 3, 2},
+    [DEED_APPLY_MEMBER] = {ABOUT_SITE, 0, 0, 0, 0, 3},
+    [DEED_APPLY_SITE] = {ABOUT_NOBODY, 0, 0, 0, 0, 2},
 };
 
 static void draw_settings(struct dice *d, struct settings *s) {

@@ -2,13 +2,9 @@
  * badly, is healed, and must become whole again. */
 #include "tests/sim/world.h"
 #include "rt/str.h"
-#include "tests/sim/ideal.h"
 #include "tests/sim/network.h"
 #include "tests/sim/postgres.h"
-#include "wire/envelope.h"
-#include "wire/topology.h"
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 struct site_world sites[3];
@@ -17,12 +13,9 @@ const struct script *world_plan;
 bool world_healed;
 int coordinator_count;
 struct host *coordinator_hosts[2];
-struct topology *world_topology;
-const char *world_topology_envelope;
 
 static const char *const site_names[] = {"ams", "fra", "lon"};
 
-#define CLUSTER "orders"
 #define BIRTH_AT (1 * SECOND)
 #define WHOLE_WITHIN (300 * SECOND)  /* from birth, or from healing, until all is as declared */
 
@@ -75,56 +68,6 @@ static void build_hosts(const struct settings *t) {
             sites[i].members[m]->postgres = postgres_new(sites[i].members[m]);
 }
 
-static void key_text(const char *name, char to[SIGN_PUBLIC_TEXT_MAX]) {
-    struct sign_key key = {0};
-    ideal_key(&key, name);
-    sign_public_format(key.public, to);
-}
-
-static void write_member(const struct host *h, struct strbuf *to) {
-    char key[SIGN_PUBLIC_TEXT_MAX], agent[64], address[64];
-    int64_t port;
-    key_text(h->name, key);
-    http_address(h, agent, sizeof agent);
-    member_address(h, address, sizeof address, &port);
-    strbuf_addf(to, "      %s: {address: \"%s:%lld\", agent: \"%s\", key: \"%s\", postgresql: {data_dir: /data/%s}}\n", h->name, address, (long long)port, agent, key, h->name);
-}
-
-static void write_topology(const struct settings *t, struct strbuf *to) {
-    char key[SIGN_PUBLIC_TEXT_MAX], address[64];
-    strbuf_addf(to, "format: 1\ncluster: " CLUSTER "\ninitial_primary: ams\npostgresql: {version: 15}\nlocal: {ttl: %lldms, stop_time: %lldms}\nsites:\n",
-                (long long)t->ttl_ms, (long long)t->stop_time_ms);
-    for (int i = 0; i < site_count; i++) {
-        strbuf_addf(to, "  %s:\n    store: {embedded: /store/%s}\n%s    members:\n", sites[i].name, sites[i].name,
-                    i ? "    standby_cluster: {create_replica_methods: [basebackup]}\n" : "");
-        for (int m = 0; m < sites[i].member_count; m++)
-            write_member(sites[i].members[m], to);
-    }
-    key_text("par", key);
-    http_address(coordinator_hosts[0], address, sizeof address);
-    strbuf_addf(to, "coordinators: {par: {address: \"%s\", key: \"%s\"}}\n", address, key);
-    key_text("alice", key);
-    strbuf_addf(to, "keys: {operators: {alice: {key: \"%s\", may: [all]}}}\n", key);
-}
-
-static void sign_topology(const struct settings *t) {
-    STRBUF text = {0};
-    STRBUF payload = {0};
-    struct strbuf envelope = {0};
-    struct sign_key alice = {0};
-    struct err err = {0};
-    write_topology(t, &text);
-    topology_payload(CLUSTER, 1, "", (struct bytes){text.at, text.len}, &payload);
-    ideal_key(&alice, "alice");
-    world_topology = rt_alloc(sizeof *world_topology);
-    if (!envelope_sign((struct bytes){payload.at, payload.len}, TOPOLOGY_TYPE, &alice, 1, &envelope, &err) ||
-        !topology_reopen((struct bytes){envelope.at, envelope.len}, world_topology, &err)) {
-        fprintf(stderr, "the simulator's topology is refused: %s\n%s", err.text, text.at);
-        abort();
-    }
-    world_topology_envelope = envelope.at;
-}
-
 static void on_host_booted(struct host *h) {
     if (h == coordinator_hosts[0])
         coordinator_service_start(h);
@@ -138,7 +81,7 @@ static void build(const struct script *p) {
     host_count = 0;
     build_hosts(&p->settings);
     network_begin();
-    sign_topology(&p->settings);
+    topologies_begin(p);
     invariants_begin();
     host_booted = on_host_booted;
     for (int i = 0; i < host_count; i++)

@@ -56,7 +56,13 @@
     X(DEED_LOSE_DATA, "lose-data", "the data directory of host target is gone (not mounted) for ms; 0: for ever")      \
     X(DEED_SWITCHOVER, "switchover", "an operator asks to move to site target within ms")                              \
     X(DEED_SWITCHOVER_TWICE, "switchover-twice", "two operators do, at once, to target and to other")                  \
-    X(DEED_ABORT, "abort", "an operator takes the open operation back")
+    X(DEED_ABORT, "abort", "an operator takes the open operation back")                                                \
+    X(DEED_APPLY_LEASE, "apply-lease", "an operator applies another ttl, ms, and a stop_time of number percent of it, at site target; other the same: everywhere") \
+    X(DEED_APPLY_SETTING, "apply-setting", "an operator applies another setting of PostgreSQL, number, everywhere")    \
+    X(DEED_APPLY_TWICE, "apply-twice", "two operators change the same topology at once: the lease as apply-lease does, and a setting") \
+    X(DEED_APPLY_OLD, "apply-old", "an operator sends the signed topology of number versions ago again")               \
+    X(DEED_APPLY_MEMBER, "apply-member", "an operator applies a topology that names the last member of site target; until then it was in none") \
+    X(DEED_APPLY_SITE, "apply-site", "the same with the last site, and all its members")
 enum deed_kind {
 #define X(symbol, name, says) symbol,
     DEEDS(X)
@@ -110,13 +116,36 @@ extern const struct script *world_plan;
 extern bool world_healed;  /* the liveness phase: no deed is in force any more */
 extern int coordinator_count; /* processes; the second one only by DEED kinds of several coordinators */
 extern struct host *coordinator_hosts[2];
-struct topology;
-extern struct topology *world_topology; /* as agents get to verify it */
-extern const char *world_topology_envelope; /* the operators' signed envelope */
+
+/* ---- topology_world.c: what the operators write and sign ---- */
+/* The part of a file that changes while the world runs. */
+struct declared {
+    struct {
+        bool named, last_named; /* the site, and its last member, stand in the file */
+        int64_t ttl_ms, stop_time_ms;
+    } sites[3];
+    int64_t setting;
+};
+struct signed_topology {
+    struct declared declared;
+    int64_t version;
+    char hash[72], previous[72]; /* of its payload, and of the one that it replaces */
+    const char *envelope;
+};
+void topologies_begin(const struct script *p); /* signs the first */
+const struct signed_topology *topology_sign_next(const struct declared *d, int64_t version, const char *previous);
+const struct signed_topology *topology_signed(const char *hash); /* NULL: none has it */
+const struct signed_topology *topology_before(const struct signed_topology *t); /* NULL: it is the first */
+const struct signed_topology *topology_in_force(void); /* that the coordinator has, or the newest that an agent has: what people find when they look; else the first */
+bool world_names_site(int site);            /* by the topology in force */
+bool world_names(const struct host *member);
+bool world_agrees_on_topology(void);        /* no two agents have other topologies of one version */
+int64_t topology_newest_version(void);      /* that was ever signed */
 
 /* deeds.c: one function a kind begins it and asks for its end */
 void deed_do(const struct deed *d);
 void deeds_heal(void);
+void deed_put_journal_back(int64_t ago_ms); /* the coordinator's; 0: it is empty */
 
 /* agent_world.c, coordinator_world.c: production daemons as processes */
 void agent_service_start(struct host *h);       /* as systemd would: starts it now, and again after each death */
@@ -127,7 +156,8 @@ struct agent *agent_on(const struct host *h);   /* NULL: does not run */
 struct coordinator *coordinator_on(const struct host *h);
 
 /* operators.c */
-void operator_apply(bool create);
+void operator_apply(bool create); /* the topology that people have, to a coordinator that has none */
+void operator_change(const struct deed *d); /* operators_apply.c: the kinds apply-... */
 void operator_switchover(int to_site, int64_t deadline_ms);
 void operator_abort(void);
 void operators_step(void); /* each second: who sees an operation that waits for a person takes it back, once all is healed */
