@@ -37,20 +37,6 @@ static const struct cluster *cluster_of(const struct host *h) {
     return c && c->cluster_count ? c->clusters[0] : NULL;
 }
 
-static int open_operations(const struct cluster *cluster) {
-    int open = 0;
-    for (uint32_t i = 0; i < cluster->operation_count; i++)
-        open += operation_is_open(&cluster->operations[i]);
-    return open;
-}
-
-void invariants_check_coordinator(void) {
-    for (int i = 0; i < coordinator_count; i++) {
-        const struct cluster *cluster = cluster_of(coordinator_hosts[i]);
-        sim_check("I21 single operation", !cluster || open_operations(cluster) <= 1, "%d operations are open at %s", open_operations(cluster), coordinator_hosts[i]->name);
-    }
-}
-
 /* ---- convergence ---- */
 
 struct look {

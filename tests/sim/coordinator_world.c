@@ -59,6 +59,7 @@ static void live(struct process *self, void *argument) {
     configure(c, self->host);
     if (!open_all(c, &err)) {
         sim_say(self->name, "does not start: %s", err.text);
+        invariants_coordinator_ended(self->host, err.text);
         return;
     }
     self->context = c;
@@ -68,6 +69,7 @@ static void live(struct process *self, void *argument) {
         coordinator_wait(c);
         coordinator_turn(c);
     }
+    invariants_coordinator_ended(self->host, NULL);
 }
 
 /* ---- its service ---- */

@@ -1,5 +1,6 @@
 /* What is done to the world: each deed begins, most of them end after a while, and healing ends those that are left. */
 #include "tests/sim/deadman.h"
+#include "tests/sim/files.h"
 #include "tests/sim/network.h"
 #include "tests/sim/postgres.h"
 #include "tests/sim/stores.h"
@@ -53,12 +54,16 @@ static void pause_deadman(struct host *h, bool on) {
 
 static void stop_host(struct host *h) {
     pause_process(h->agent, true);
+    if (!h->postgres)
+        return; /* the coordinator's */
     pause_deadman(h, true);
     postgres_pause(h->postgres, true);
 }
 static void thaw_host(struct host *h) {
-    postgres_pause(h->postgres, false);
-    pause_deadman(h, false);
+    if (h->postgres) {
+        postgres_pause(h->postgres, false);
+        pause_deadman(h, false);
+    }
     pause_process(h->agent, false);
 }
 
@@ -197,8 +202,11 @@ void deed_put_journal_back(int64_t ago_ms) {
 
 static void start_by_hand(struct postgres *pg) {
     const char *why = NULL;
-    if (pg->directory == DIRECTORY_THERE && !pg->postmaster_pid && !pg->orphans)
-        postgres_start(pg, false, &why);
+    if (pg->directory != DIRECTORY_THERE || pg->away || pg->postmaster_pid || pg->orphans)
+        return;
+    if (!pg->standby_signal)
+        invariants_excuse(pg->host); /* out of its own files alone it would have come up in recovery */
+    postgres_start(pg, false, &why);
 }
 
 static void promote_by_hand(struct postgres *pg) {
@@ -227,15 +235,46 @@ static void pause_replay(struct postgres *pg, bool on) {
     postgres_changed(pg);
 }
 
-/* Not mounted: an empty directory is seen, and PostgreSQL, which has its files open, dies of it. */
+/* Something else is seen in the place of the directory, and PostgreSQL, which has its files open, dies of it. */
+enum { MOUNTED_NOTHING, MOUNTED_RUBBISH, MOUNTED_OTHER };
+#define OTHER_SYSTEM 6000000000000000001u
+
 static void lose_data(struct force *f, struct postgres *pg) {
+    f->remembered = pg->directory == DIRECTORY_THERE && !pg->away;
+    if (!f->remembered)
+        return;
     postgres_kill_all(pg);
-    f->remembered = pg->directory;
-    pg->directory = DIRECTORY_ABSENT;
+    pg->away = true;
+    if (f->deed.number == MOUNTED_OTHER)
+        postgres_mount_other(pg, OTHER_SYSTEM);
+    else
+        pg->directory = f->deed.number == MOUNTED_NOTHING ? DIRECTORY_ABSENT : DIRECTORY_BROKEN;
 }
 static void find_data(struct force *f, struct postgres *pg) {
-    if (pg->directory == DIRECTORY_ABSENT)
-        pg->directory = (enum directory_state)f->remembered;
+    if (!f->remembered)
+        return;
+    postgres_kill_all(pg);
+    if (f->deed.number == MOUNTED_OTHER)
+        postgres_mount_own(pg);
+    pg->directory = DIRECTORY_THERE;
+    pg->away = false;
+}
+
+static void remove_signal(struct postgres *pg) {
+    if (pg->directory == DIRECTORY_THERE)
+        pg->standby_signal = false;
+}
+
+/* What only this machine has is lost for ever; that is done to no one whose loss is the cluster's (invariants.c knows). */
+static void replace_host(struct host *h) {
+    if (world_plan->settings.one_host || sites[h->site].member_count < 2 || h->postgres->away || !invariants_can_spare(h)) {
+        count("machines that were not to be spared");
+        return;
+    }
+    crash_one(h);
+    files_wipe(h);
+    postgres_wipe(h->postgres);
+    invariants_forget(h);
 }
 
 /* ---- begin and end of each kind ---- */
@@ -278,6 +317,8 @@ ON_HOST(resume_replays, pause_replay(h->postgres, false))
 ON_HOST(fail_starts, h->postgres->fail_start_until = sim_now + f->deed.ms * MS)
 ON_HOST(let_start, h->postgres->fail_start_until = 0)
 ON_HOST(drop_all_slots, drop_slots(h->postgres))
+ON_HOST(signal_gone, remove_signal(h->postgres))
+ON_HOST(new_machine, replace_host(h))
 ON_HOST(data_gone, lose_data(f, h->postgres))
 ON_HOST(data_back, find_data(f, h->postgres))
 ON_HOST(cut_link, cut(&f->deed, true))
@@ -354,6 +395,8 @@ static const struct act acts[DEED_KINDS] = {
     [DEED_DROP_SLOTS] = {drop_all_slots, NULL},
     [DEED_WAL_BURST] = {write_burst, NULL},
     [DEED_LOSE_DATA] = {data_gone, data_back},
+    [DEED_REMOVE_SIGNAL] = {signal_gone, NULL},
+    [DEED_REPLACE_HOST] = {new_machine, boot_hosts},
     [DEED_SWITCHOVER] = {ask_move, NULL},
     [DEED_SWITCHOVER_TWICE] = {ask_two_moves, NULL},
     [DEED_ABORT] = {ask_abort, NULL},

@@ -15,5 +15,7 @@ struct host *invariants_writer(void);     /* NULL: nobody accepts writes */
 bool agent_holds_lease(const struct host *h);
 bool agent_marks(const struct host *h, struct epoch *epoch, int64_t *serial); /* false: does not run, or knows nothing yet */
 bool invariants_signed_by_coordinator(const struct envelope *e);
-void invariants_check_coordinator(void);
+/* invariants_coordinator.c */
+void invariants_begin_coordinators(void);
+void invariants_check_coordinators(void);
 #endif

@@ -4,6 +4,7 @@
 #include "tests/sim/postgres_inner.h"
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define FIRST_PID 100000
 #define INITDB_RECORD 0x78
@@ -144,6 +145,55 @@ void postgres_initdb(struct postgres *pg, uint64_t system_id) {
     pg->oldest_kept = beginning->start;
     pg->core->highest_timeline = 1;
     pg_set_control(pg, PG_SHUT_DOWN);
+}
+
+void postgres_wipe(struct postgres *pg) {
+    empty_directory(pg);
+    pg->directory = DIRECTORY_ABSENT;
+    pg->written = pg->flushed = pg->replayed = pg->checkpoint = NULL;
+    pg->oldest_kept = pg->redo = 0;
+    pg->system_id = 0;
+}
+
+/* ---- another directory in its place ---- */
+
+struct directory_content {
+    struct postgres pg; /* of these, what belongs to the directory */
+    struct postgres_core core;
+};
+
+void postgres_mount_other(struct postgres *pg, uint64_t system_id) {
+    struct directory_content *own = malloc(sizeof *own);
+    if (!own)
+        abort();
+    *own = (struct directory_content){*pg, *pg->core};
+    postgres_initdb(pg, system_id);
+    pg->standby_signal = false;
+    pg->own = own;
+}
+
+void postgres_mount_own(struct postgres *pg) {
+    struct directory_content *own = pg->own;
+    const struct postgres *was = &own->pg;
+    struct postgres_core *c = pg->core;
+    pg->system_id = was->system_id;
+    pg->standby_signal = was->standby_signal;
+    pg->recovery_signal = was->recovery_signal;
+    pg->written = was->written;
+    pg->flushed = was->flushed;
+    pg->replayed = was->replayed;
+    pg->checkpoint = was->checkpoint;
+    pg->redo = was->redo;
+    pg->min_recovery = was->min_recovery;
+    pg->oldest_kept = was->oldest_kept;
+    memcpy(pg->slots, was->slots, sizeof pg->slots);
+    pg->slot_count = was->slot_count;
+    c->min_recovery_timeline = own->core.min_recovery_timeline;
+    c->highest_timeline = own->core.highest_timeline;
+    c->newest_history = own->core.newest_history;
+    pg->own = NULL;
+    pg_set_control(pg, was->control);
+    free(own);
 }
 
 /* ---- start ---- */

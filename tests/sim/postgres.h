@@ -61,6 +61,8 @@ struct postgres {
     /* the directory; survives everything but its loss */
     enum directory_state directory;
     uint64_t system_id;
+    bool away;                           /* something else is mounted in its place */
+    struct directory_content *own;       /* the content that belongs here, while another cluster's directory is mounted */
     bool standby_signal, recovery_signal;
     const struct wal *written, *flushed; /* tip on disk; a power failure takes what is not flushed */
     const struct wal *checkpoint;        /* of pg_control */
@@ -95,6 +97,10 @@ struct postgres {
 struct postgres *postgres_new(struct host *h);
 /* As the agent's initdb job leaves it: a directory in its first state, parked as a standby. */
 void postgres_initdb(struct postgres *pg, uint64_t system_id);
+void postgres_wipe(struct postgres *pg); /* the directory is gone for ever; no server runs */
+/* The directory of another cluster, just made and shut down, in the place of its own; and back. No server runs. */
+void postgres_mount_other(struct postgres *pg, uint64_t system_id);
+void postgres_mount_own(struct postgres *pg);
 /* `postgres -D`: reads standby.signal / recovery.signal; returns the postmaster's pid, 0 with *why when it refuses at once.
  * What becomes of it (recovery, production, end) follows in events; `ended` is called when the postmaster is gone. */
 int64_t postgres_start(struct postgres *pg, bool ours, const char **why);

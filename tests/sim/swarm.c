@@ -3,8 +3,8 @@
 #include "tests/sim/world.h"
 #include <string.h>
 
-/* Whom a kind is about. */
-enum about { ABOUT_HOST, ABOUT_SITE, ABOUT_LINK, ABOUT_COORDINATOR, ABOUT_LETTER, ABOUT_NOBODY };
+/* Whom a kind is about: a host is a member's, a machine may be the coordinator's, too. */
+enum about { ABOUT_HOST, ABOUT_MACHINE, ABOUT_SITE, ABOUT_LINK, ABOUT_COORDINATOR, ABOUT_LETTER, ABOUT_NOBODY };
 struct shape {
     enum about about;
     int64_t ms_low, ms_high;         /* duration; 0, 0: none */
@@ -21,19 +21,19 @@ static const struct shape shapes[DEED_KINDS] = {
     [DEED_KILL_POSTMASTER] = {ABOUT_HOST, 100, 20000, 0, 0, 3},
     [DEED_CRASH_POSTGRES] = {ABOUT_HOST, 0, 0, 0, 0, 3},
     [DEED_PAUSE_POSTGRES] = {ABOUT_HOST, 200, 40000, 0, 0, 3},
-    [DEED_PAUSE_HOST] = {ABOUT_HOST, 200, 40000, 0, 0, 4},
-    [DEED_CRASH_HOST] = {ABOUT_HOST, 1000, 60000, 0, 0, 4},
-    [DEED_CRASH_HOST_AT] = {ABOUT_HOST, 1000, 60000, 1, 400, 4},
+    [DEED_PAUSE_HOST] = {ABOUT_MACHINE, 200, 40000, 0, 0, 4},
+    [DEED_CRASH_HOST] = {ABOUT_MACHINE, 1000, 60000, 0, 0, 4},
+    [DEED_CRASH_HOST_AT] = {ABOUT_MACHINE, 1000, 60000, 1, 400, 4},
     [DEED_CRASH_SITE] = {ABOUT_SITE, 1000, 60000, 0, 0, 3},
-    [DEED_DISK_FULL] = {ABOUT_HOST, 1000, 40000, 0, 0, 2},
-    [DEED_DISK_SLOW] = {ABOUT_HOST, 1000, 40000, 10, 8000, 3},
-    [DEED_WALL_JUMP] = {ABOUT_HOST, 0, 0, -3600000, 3600000, 2},
+    [DEED_DISK_FULL] = {ABOUT_MACHINE, 1000, 40000, 0, 0, 2},
+    [DEED_DISK_SLOW] = {ABOUT_MACHINE, 1000, 40000, 10, 8000, 3},
+    [DEED_WALL_JUMP] = {ABOUT_MACHINE, 0, 0, -3600000, 3600000, 2},
     [DEED_STORE_DOWN] = {ABOUT_SITE, 500, 40000, 0, 0, 4},
     [DEED_STORE_FLAKY] = {ABOUT_SITE, 500, 40000, 50, 800, 5},
     [DEED_STORE_SLOW] = {ABOUT_SITE, 500, 40000, 10, 6000, 4},
     [DEED_STORE_STALE] = {ABOUT_SITE, 500, 40000, 1, 30, 4},
     [DEED_STORE_DEAF] = {ABOUT_SITE, 500, 40000, 0, 0, 2},
-    [DEED_STORE_BACK] = {ABOUT_SITE, 500, 20000, 1000, 60000, 1},
+    [DEED_STORE_BACK] = {ABOUT_SITE, 500, 20000, 0, 60000, 1},
     [DEED_CUT] = {ABOUT_LINK, 200, 60000, 0, 0, 4},
     [DEED_CUT_ONE_WAY] = {ABOUT_LINK, 200, 60000, 0, 0, 4},
     [DEED_CUT_CONTROL] = {ABOUT_LINK, 200, 60000, 0, 0, 3},
@@ -41,7 +41,7 @@ static const struct shape shapes[DEED_KINDS] = {
     [DEED_ISOLATE_SITE] = {ABOUT_SITE, 500, 60000, 0, 0, 4},
     [DEED_FLAP] = {ABOUT_LINK, 2000, 40000, 200, 4000, 2},
     [DEED_SLOW_LINK] = {ABOUT_LINK, 1000, 60000, 10, 3000, 3},
-    [DEED_LATE_LETTERS] = {ABOUT_HOST, 1000, 60000, 0, 0, 5},
+    [DEED_LATE_LETTERS] = {ABOUT_MACHINE, 1000, 60000, 0, 0, 5},
     [DEED_KILL_COORDINATOR] = {ABOUT_COORDINATOR, 0, 0, 0, 0, 4},
     [DEED_KILL_COORDINATOR_AT] = {ABOUT_COORDINATOR, 0, 0, 1, 300, 6},
     [DEED_PAUSE_COORDINATOR] = {ABOUT_COORDINATOR, 200, 60000, 0, 0, 4},
@@ -56,7 +56,9 @@ static const struct shape shapes[DEED_KINDS] = {
     [DEED_FAIL_START] = {ABOUT_HOST, 1000, 40000, 0, 0, 2},
     [DEED_DROP_SLOTS] = {ABOUT_HOST, 0, 0, 0, 0, 1},
     [DEED_WAL_BURST] = {ABOUT_NOBODY, 0, 0, 10, 2000, 3},
-    [DEED_LOSE_DATA] = {ABOUT_HOST, 2000, 40000, 0, 0, 1},
+    [DEED_LOSE_DATA] = {ABOUT_HOST, 2000, 40000, 0, 2, 2},
+    [DEED_REMOVE_SIGNAL] = {ABOUT_HOST, 0, 0, 0, 0, 2},
+    [DEED_REPLACE_HOST] = {ABOUT_HOST, 1000, 60000, 0, 0, 2},
     [DEED_SWITCHOVER] = {ABOUT_SITE, 5000, 90000, 0, 0, 14},
     [DEED_SWITCHOVER_TWICE] = {ABOUT_SITE, 5000, 60000, 0, 0, 3},
     [DEED_ABORT] = {ABOUT_NOBODY, 0, 0, 0, 0, 5},
@@ -100,6 +102,9 @@ static void draw_target(struct dice *d, const struct settings *s, enum about abo
     switch (about) {
     case ABOUT_HOST:
         out->target = draw_host(d, s);
+        return;
+    case ABOUT_MACHINE:
+        out->target = draw_end(d, s);
         return;
     case ABOUT_SITE:
         out->target = (int)dice_between(d, 0, s->sites - 1);
@@ -179,7 +184,7 @@ void plan_draw(uint64_t seed, struct script *out) {
         deed.at = draw_moment(&d, out);
         draw_target(&d, &out->settings, s->about, &deed);
         deed.ms = draw_length(&d, s->ms_low, s->ms_high);
-        deed.number = dice_between(&d, s->number_low, s->number_high);
+        deed.number = dice_chance(&d, 150) ? s->number_low : dice_between(&d, s->number_low, s->number_high); /* 0 often means something of its own */
         out->deeds[out->deed_count++] = deed;
     }
     sort_deeds(out);

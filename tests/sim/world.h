@@ -20,7 +20,7 @@
     X(DEED_PAUSE_POSTGRES, "pause-postgres", "all of PostgreSQL of host target stands still for ms")                   \
     X(DEED_PAUSE_HOST, "pause-host", "every process of host target stands still for ms; its clocks go on")             \
     X(DEED_CRASH_HOST, "crash-host", "the power of host target fails for ms")                                          \
-    X(DEED_CRASH_HOST_AT, "crash-host-at", "the power of host target fails for ms at its agent's number-th next effect") \
+    X(DEED_CRASH_HOST_AT, "crash-host-at", "the power of host target fails for ms at its daemon's number-th next effect") \
     X(DEED_CRASH_SITE, "crash-site", "the power of all hosts of site target fails for ms")                             \
     X(DEED_DISK_FULL, "disk-full", "writes of host target fail for ms")                                                \
     X(DEED_DISK_SLOW, "disk-slow", "for ms each durable write of host target blocks for up to number ms")              \
@@ -30,7 +30,7 @@
     X(DEED_STORE_SLOW, "store-slow", "for ms each call there takes up to number ms")                                   \
     X(DEED_STORE_STALE, "store-stale", "for ms reads there may be up to number revisions old")                         \
     X(DEED_STORE_DEAF, "store-deaf", "for ms watches there tell nothing")                                              \
-    X(DEED_STORE_BACK, "store-back", "after ms down, store of site target comes back as it was number ms ago, with another store id") \
+    X(DEED_STORE_BACK, "store-back", "after ms down, store of site target comes back as it was number ms ago, with another store id; number 0: empty") \
     X(DEED_CUT, "cut", "nothing passes between hosts target and other for ms")                                         \
     X(DEED_CUT_ONE_WAY, "cut-one-way", "nothing passes from host target to other for ms")                              \
     X(DEED_CUT_CONTROL, "cut-control", "only the control port is cut, both ways")                                      \
@@ -53,7 +53,9 @@
     X(DEED_FAIL_START, "fail-start", "for ms PostgreSQL of host target does not start")                                \
     X(DEED_DROP_SLOTS, "drop-slots", "somebody drops the slots of host target")                                        \
     X(DEED_WAL_BURST, "wal-burst", "number records of WAL at once on whoever writes")                                  \
-    X(DEED_LOSE_DATA, "lose-data", "the data directory of host target is gone (not mounted) for ms; 0: for ever")      \
+    X(DEED_LOSE_DATA, "lose-data", "for ms something else is mounted where the data of host target belong: number 0 nothing, 1 rubbish, 2 another cluster") \
+    X(DEED_REMOVE_SIGNAL, "remove-signal", "somebody removes standby.signal from the data directory of host target")   \
+    X(DEED_REPLACE_HOST, "replace-host", "host target is replaced by a new machine, with empty disks, after ms")       \
     X(DEED_SWITCHOVER, "switchover", "an operator asks to move to site target within ms")                              \
     X(DEED_SWITCHOVER_TWICE, "switchover-twice", "two operators do, at once, to target and to other")                  \
     X(DEED_ABORT, "abort", "an operator takes the open operation back")                                                \
@@ -176,10 +178,13 @@ struct wal;
 void invariants_begin(void);
 void invariants_acknowledged(const struct host *h, const struct wal *record); /* clients.c: a client got its acknowledgement */
 void invariants_excuse(const struct host *h); /* deeds.c: a person promoted it by hand, or took its data for ever */
+bool invariants_can_spare(const struct host *h); /* deeds.c: nothing of what only it has is needed */
+void invariants_forget(const struct host *h);  /* deeds.c: it is a new machine, whose marks begin anew */
 void invariants_unguard(const struct host *h); /* deeds.c: its dead-man is stopped */
 void invariants_store_back(int site);         /* deeds.c: the store of that site is an older one now */
 void invariants_slots_dropped(void);          /* deeds.c: by a person: WAL may go that somebody needs */
 void invariants_check(void);      /* after each event */
+void invariants_coordinator_ended(const struct host *h, const char *why); /* coordinator_world.c: by itself; why: it did not come up */
 bool world_has_converged(char *lacking, size_t size); /* liveness: one primary writable, all else streams, nothing open */
 bool world_bootstrap_was_taken_back(void);
 void invariants_end(void);        /* after the liveness phase: every acknowledged row is in the primary */
