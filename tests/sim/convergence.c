@@ -17,6 +17,11 @@ bool agent_holds_lease(const struct host *h) {
     return a && lease_valid(&a->lease, host_boot_ms(h));
 }
 
+const char *agent_instance(const struct host *h) {
+    const struct agent *a = agent_on(h);
+    return a && a->state.instance[0] ? a->state.instance : NULL;
+}
+
 bool agent_marks(const struct host *h, struct epoch *epoch, int64_t *serial) {
     const struct agent *a = h->member == NOWHERE ? NULL : agent_on(h);
     if (!a || !a->server.main) /* made once everything has been read */

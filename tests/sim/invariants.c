@@ -50,12 +50,24 @@ void invariants_begin(void) {
     invariants_begin_coordinators();
 }
 
-/* The last writer has rows that perhaps nobody else has, and who leads a site in the middle of a move has its word. */
+static bool is_elector(const struct lease *record, const char *instance) {
+    for (uint32_t i = 0; i < record->elector_count; i++)
+        if (!strcmp(record->electors[i], instance))
+            return true;
+    return false;
+}
+
+/* The last writer has rows that perhaps nobody else has, who leads a site in the middle of a move has its word, and without an
+ * elector a site is led by nobody any more (1.7). */
 bool invariants_can_spare(const struct host *h) {
     const struct seen *s = &seen[h->site];
-    bool leads = s->has_lease && !strcmp(s->lease.holder_member, h->name);
+    bool leads = s->has_lease && !strcmp(s->lease.holder_member, h->name), elector = false;
     bool settled = s->has_order && s->order.role == SITE_STANDBY && s->order.kind != ORDER_ABORT;
-    return h != last_writer && (!leads || settled);
+    for (int m = 0; m < sites[h->site].member_count; m++) {
+        const struct host *other = sites[h->site].members[m];
+        elector |= other != h && agent_instance(other) && is_elector(&s->lease, agent_instance(other));
+    }
+    return h != last_writer && elector && (!leads || settled);
 }
 void invariants_forget(const struct host *h) {
     mark_epoch[h->index] = (struct epoch){0};

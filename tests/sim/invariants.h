@@ -13,6 +13,7 @@ bool invariants_holds_order(int site);
 struct host *invariants_writer(void);     /* NULL: nobody accepts writes */
 /* convergence.c: what needs the product's own structs */
 bool agent_holds_lease(const struct host *h);
+const char *agent_instance(const struct host *h); /* NULL: does not run, or has none yet */
 bool agent_marks(const struct host *h, struct epoch *epoch, int64_t *serial); /* false: does not run, or knows nothing yet */
 bool invariants_signed_by_coordinator(const struct envelope *e);
 /* invariants_coordinator.c */
