@@ -443,6 +443,8 @@ void deeds_heal(void) {
         hosts[i].wall_offset_ms %= WALL_ERROR_MS;
         if (hosts[i].postgres)
             pause_replay(hosts[i].postgres, false);
+        if (hosts[i].agent)
+            process_strike_at(hosts[i].agent, 0, STRIKE_NONE, 0); /* of a deed that has not found its moment */
         pause_process(hosts[i].agent, false);
     }
 }
