@@ -83,7 +83,7 @@ static void tell_senders(const struct postgres *pg, struct pg_facts *out) {
     const struct postgres_core *c = pg->core;
     for (int i = 0; i < c->stream_count; i++) {
         const struct stream *s = c->streams[i];
-        struct pg_sender *to = add_sender(out, s->pid, s->to->host->name, s->sent < pg->flushed->end ? "catchup" : "streaming", s->slot);
+        struct pg_sender *to = add_sender(out, s->pid, s->to->host->name, s->streaming ? "streaming" : "catchup", s->slot);
         if (!to)
             return;
         to->sent_lsn = s->sent;

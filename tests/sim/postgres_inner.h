@@ -25,6 +25,7 @@ struct stream {
     const struct wal *sending; /* a batch on its way; NULL */
     lsn_t sent, flushed, replayed; /* what the walsender knows of the other end */
     lsn_t latest;           /* what the walreceiver knows of the other end */
+    bool streaming;         /* it has once had nothing left to send: pg_stat_replication says "streaming" from then on, never "catchup" again */
     int terms;              /* SIGTERMs that the walsender has got */
     bool buffers_full;      /* when the other end stands still, it blocks in a send, also before the shutdown checkpoint */
 };

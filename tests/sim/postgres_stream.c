@@ -194,6 +194,7 @@ static void on_batch(void *context, int64_t number) {
     if (!receive(s, tip))
         return;
     s->sent = tip->end;
+    s->streaming = true;
     s->latest = s->latest > tip->end ? s->latest : tip->end;
     if (s->to->host->disk_slow)
         pg_later(s->to, dice_between(&s->to->core->dice, 0, s->to->host->disk_slow), on_flushed, 0);
@@ -208,6 +209,7 @@ void stream_begin(struct stream *s) {
     struct postgres_core *from = s->from->core, *to = s->to->core;
     s->from_alive = s->to_alive = true;
     s->from_heard = s->to_heard = sim_now;
+    s->streaming = s->sent >= s->from->flushed->end;
     s->buffers_full = dice_chance(&from->dice, 500);
     from->streams[from->stream_count++] = s;
     to->stream = s;
