@@ -135,6 +135,13 @@ static bool must_be_copied(const struct host *h) {
     return false;
 }
 
+bool world_needs_nobody(void) {
+    for (int i = 0; i < host_count; i++)
+        if (world_names(&hosts[i]) && must_be_copied(&hosts[i]))
+            return false;
+    return !anybody_waits();
+}
+
 static bool everybody_follows(struct look *l) {
     for (int i = 0; i < host_count; i++)
         if (world_names(&hosts[i]) && &hosts[i] != l->writer && !waits_for_person(hosts[i].site) && !follows(l, &hosts[i]) && !must_be_copied(&hosts[i]))
@@ -170,6 +177,14 @@ static bool nothing_is_open(struct look *l) {
         if (cluster->sites[i].pending.present)
             return LACKS(l, "an order for %s is pending: %s", cluster->sites[i].name, cluster->sites[i].refused_reason);
     return true;
+}
+
+bool world_operation_is_open(void) {
+    const struct cluster *cluster = cluster_of(coordinator_hosts[0]);
+    for (uint32_t i = 0; cluster && i < cluster->operation_count; i++)
+        if (operation_is_open(&cluster->operations[i]))
+            return true;
+    return false;
 }
 
 bool world_bootstrap_was_taken_back(void) {

@@ -1,5 +1,5 @@
 /* One history from its first moment to its last: the world is built, begins healthy (or is born under fire), is treated
- * badly, is healed, and must become whole again. */
+ * badly, is healed, must become whole again, and then work (aftermath.c). */
 #include "tests/sim/world.h"
 #include "rt/str.h"
 #include "tests/sim/network.h"
@@ -111,7 +111,7 @@ static void on_deed(void *context, int64_t number) {
 /* Convergence is looked at ten times a second; it must hold for a while, not for a moment. */
 #define LOOK_EVERY (100 * MS)
 #define WHOLE_FOR (2 * SECOND)
-static bool run_until_whole(sim_time end, char *lacking, size_t size) {
+bool world_run_until_whole(sim_time end, char *lacking, size_t size) {
     sim_time since = -1;
     while (sim_now < end) {
         sim_run_until(sim_now + LOOK_EVERY, invariants_check);
@@ -127,7 +127,7 @@ static bool run_until_whole(sim_time end, char *lacking, size_t size) {
 
 static void warm_up(void) {
     char lacking[256] = "";
-    if (!run_until_whole(sim_now + WHOLE_WITHIN, lacking, sizeof lacking))
+    if (!world_run_until_whole(sim_now + WHOLE_WITHIN, lacking, sizeof lacking))
         sim_fail("I25 bounded progress", "a healthy world does not become a healthy cluster: %s", lacking);
 }
 
@@ -145,9 +145,9 @@ static void liveness_phase(void) {
     world_healed = true;
     deeds_heal();
     sim_time healed = sim_now;
-    bool whole = run_until_whole(sim_now + WHOLE_WITHIN, lacking, sizeof lacking);
+    bool whole = world_run_until_whole(sim_now + WHOLE_WITHIN, lacking, sizeof lacking);
     if (!whole && world_bootstrap_was_taken_back())
-        whole = run_until_whole(sim_now + TAKEN_BACK_FOR, lacking, sizeof lacking);
+        whole = world_run_until_whole(sim_now + TAKEN_BACK_FOR, lacking, sizeof lacking);
     if (!whole)
         sim_fail("I31 convergence", "%lld s after everything was healed: %s", (long long)((sim_now - healed) / SECOND), lacking);
     sim_say("world", "whole again after %lld s", (long long)((sim_now - healed) / SECOND));
@@ -162,5 +162,6 @@ void world_play(const struct script *p) {
         warm_up();
     safety_phase(p);
     liveness_phase();
+    aftermath_play();
     invariants_end();
 }

@@ -1,6 +1,6 @@
 /* One history: settings and deeds drawn from a seed, the world that is built from them, and its end.
  *
- *   draw (swarm.c) -> world_build -> warm-up or cold birth -> safety phase with deeds -> heal -> liveness phase
+ *   draw (swarm.c) -> world_build -> warm-up or cold birth -> safety phase with deeds -> heal -> liveness phase -> aftermath
  *
  * A plan is data: it can be printed, read back, shortened (shrink.c) and kept as a golden story (tests/sim/stories/). */
 #ifndef SIM_WORLD_H
@@ -102,6 +102,7 @@ struct strbuf;
 void plan_write(const struct script *p, struct strbuf *to);
 bool plan_read(const char *text, struct script *out, char *problem, size_t size);
 
+bool world_run_until_whole(sim_time end, char *lacking, size_t size); /* false: it has not become so */
 /* Plays it to its end. Returns if all went well; a failure ends the process by sim_fail. */
 void world_play(const struct script *p);
 
@@ -186,6 +187,9 @@ void invariants_slots_dropped(void);          /* deeds.c: by a person: WAL may g
 void invariants_check(void);      /* after each event */
 void invariants_coordinator_ended(const struct host *h, const char *why); /* coordinator_world.c: by itself; why: it did not come up */
 bool world_has_converged(char *lacking, size_t size); /* liveness: one primary writable, all else streams, nothing open */
+bool world_operation_is_open(void);
+bool world_needs_nobody(void);    /* no member and no site waits for a person, as far as that is simulated */
 bool world_bootstrap_was_taken_back(void);
-void invariants_end(void);        /* after the liveness phase: every acknowledged row is in the primary */
+void aftermath_play(void);        /* aftermath.c: left alone, then moved, a whole cluster stays one */
+void invariants_end(void);        /* at the end: every acknowledged row is in the primary */
 #endif
