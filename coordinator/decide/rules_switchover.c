@@ -166,6 +166,7 @@ const struct cluster_rule switchover_rules[] = {
     WAIT_LONG(SAYS("C41", "giving-back", "the target has declined: waits for the old primary to open again"), giving_back, OP_ABORT, NULL,
               "the old primary does not open: see `pgregent explain` and the log of its leader's PostgreSQL"),
     ORDER(SAYS("C42", "give-back", "the target has declined: the old primary is ordered to open again"), declined, OP_ABORT, give_back),
+    /* Second guard: who orders a decline lets it name the old primary. */
     WAIT(ASKS("C43", "declined-astray", "the target's decline passes the receipt to an epoch that is not the old primary's: a person must look"), declined_astray, OP_ABORT, NULL),
 
     WAIT(ASKS("C44", "target-unheard", "the old primary has handed over and the target's leader does not report: bring it back (a forced failover is not built yet)"), target_unheard, OP_PROMOTE, NULL),

@@ -24,6 +24,7 @@ static bool always(const struct view *v) { (void)v; return true; }
 const struct rule lease_rules[] = {
     RULE("L01", "store-unreachable", "the site's store does not answer: the lease runs on, nothing is taken", store_unreachable, 200, NO_STEP),
     RULE_PERSON("L02", "store-went-back", "the store is older than this member's durable marks: no taking and no renewing until the copies are compared", store_went_back, WAKE_IDLE),
+    /* Second guard: the embedded store answers before the call returns; one that does not will need it. */
     RULE("L03", "swap-pending", "a swap is under way: its outcome decides", swap_pending, 50, NO_STEP),
     RULE("L04", "first-order", "the site's first order has come and no record was there for a full wait: the site's records are written", first_order, WAKE_SOON, STEP_CREATE_SITE, -1),
     RULE("L05", "no-record", "the site has no records yet: waits for its first order", no_record, WAKE_IDLE, NO_STEP),

@@ -120,6 +120,7 @@ const struct rule role_rules[] = {
     RULE("R03", "no-deadman", "the dead-man does not answer: nothing is started without it", no_deadman, WAKE_SOON, NO_STEP),
     RULE("R04", "leftovers", "processes of a dead postmaster are left: they are killed before anything is started", leftovers, WAKE_SOON, STEP_KILL, -1),
     RULE("R05", "lease-running-out", "the lease runs out or is gone: PostgreSQL stops before the deadline", lease_running_out, 50, STEP_STOP, -1),
+    /* Second guard: an open site is outranked by a forced move only. */
     RULE("R06", "superseded", "another site has opened a higher epoch: this one stops writing, for good", superseded, 50, STEP_STOP, -1),
     RULE("R07", "promoted-by-hand", "somebody promoted this server without an order: it is killed", promoted_by_hand, 50, STEP_KILL, -1),
     RULE("R08", "job-obsolete", "the running job serves an order or a leader that is no longer in force: cancelled", job_obsolete, WAKE_SOON, STEP_CANCEL_JOB, -1),
@@ -142,9 +143,10 @@ const struct rule role_rules[] = {
     RULE_PERSON("R31", "past-the-receipt", "replay stands past the receipt or on another lineage: somebody else has written; nothing is promoted", past_the_receipt, WAKE_IDLE),
     RULE("R3B", "must-fetch", "lacks WAL before the receipt's end: compares the end of its own with who has it, before it attaches", fetch_unchecked, 20, STEP_CHECK_ATTACH, -1),
     RULE("R3C", "fetches", "lacks WAL before the receipt's end: follows who has it", fetch_unattached, 20, STEP_CONFIGURE, -1),
+    RULE_PERSON("R33", "replay-paused", "replay is paused: the receipt's end is not reached, and a promotion would stop this server", replay_paused, WAKE_SOON),
     RULE("R32", "not-yet-replayed", "replays up to the end that the receipt names", not_yet_replayed, WAKE_MOVING, NO_STEP),
-    RULE_PERSON("R33", "replay-paused", "replay is paused: a promotion would stop this server", replay_paused, WAKE_SOON),
     RULE("R34", "unconfirmed", "this hold began cold: the other sites must confirm that nobody else opened", unconfirmed, WAKE_SOON, STEP_ASK_VOUCHERS, -1),
+    /* Second guard: what was vouched for before has held the order up (O06), and nobody asks for a voucher after his receipt. */
     RULE("R35", "still-vouching", "a voucher to another site still runs", still_vouching, WAKE_SOON, NO_STEP),
     RULE("R36", "may-ask", "replay stands exactly at the receipt's end: the point of no return is written", may_ask, WAKE_MOVING, STEP_ASK, -1),
     RULE("R37", "may-promote", "the epoch is asked: PostgreSQL is promoted", may_promote, WAKE_MOVING, STEP_PROMOTE, -1),
@@ -157,11 +159,13 @@ const struct rule role_rules[] = {
     RULE("R42", "birth-down", "the new directory is started as the cluster's first primary", birth_down, 20, STEP_START_PRIMARY, -1),
     RULE("R47", "birth-in-recovery", "runs in recovery where the cluster's first primary belongs: stopped, then started as primary", birth_in_recovery, 20, STEP_STOP, -1),
     RULE("R43", "birth-roles", "the database roles of pgregent are made", birth_without_roles, 20, STEP_CREATE_ROLES, -1),
+    /* Second guard: the identity is kept before the directory that initdb has made is put in its place. */
     RULE("R44", "birth-unrecorded", "the first timeline's identity is recorded", birth_unrecorded, 20, STEP_RECORD_LINEAGE, -1),
     RULE("R45", "born", "the cluster is born: its first epoch is open", birth_up, 20, STEP_OPENED, -1),
     RULE("R46", "birth-waits", "waits for the new primary to answer", born, 20, NO_STEP),
 
     RULE_PERSON("R50", "primary-data-bad", "the primary's data directory is missing, broken or of another cluster: nothing is started", primary_data_bad, WAKE_IDLE),
+    /* Second guard: as R06. */
     RULE_PERSON("R51", "primary-superseded", "another site has opened a higher epoch: waits to be made a standby", primary_superseded, WAKE_IDLE),
     RULE("R52", "primary-backs-off", "the last start failed: tries again after a pause", primary_backs_off, WAKE_IDLE, NO_STEP),
     RULE("R53", "primary-unconfirmed", "this hold began cold: before it opens, every other site must confirm that nobody else did", primary_unconfirmed, WAKE_SOON, STEP_ASK_VOUCHERS, -1),

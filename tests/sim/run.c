@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { TEXT_MAX = 65536 };
 static const char usage[] =
@@ -72,8 +73,11 @@ static void print_end(const struct sim_result *r) {
 static int play_one(const struct script *p, bool story) {
     struct sim_result r;
     history_open();
+    rules_open(1);
+    rules_use(0);
     print_plan(p);
     history_play(p, &(struct manner){.telling = story}, &r);
+    rules_show_reached();
     print_end(&r);
     return r.failed;
 }
@@ -135,25 +139,38 @@ static bool is_expected(const char *text, const struct sim_result *r) {
     return str_eq(word, "fine") ? !r->failed : r->failed && str_starts(r->invariant, word);
 }
 
+#define PLAN_SUFFIX ".plan"
+
 static bool play_story(const char *dir, const char *name) {
     static char text[TEXT_MAX];
-    char path[512];
+    char path[512], missing[64];
     struct script p;
     struct sim_result r;
     snprintf(path, sizeof path, "%s/%s", dir, name);
     bool read = read_plan(path, &p, text);
+    rules_forget();
     if (read)
         history_play(&p, &(struct manner){0}, &r);
-    bool fine = read && is_expected(text, &r);
-    printf("%s %s\n", fine ? "ok     " : "FAILED ", name);
-    if (read && !fine)
+    path[strlen(path) - strlen(PLAN_SUFFIX)] = 0;
+    bool reached = rules_story_reached(path + strlen(dir) + 1, missing, sizeof missing), ended = read && is_expected(text, &r);
+    printf("%s %s\n", reached && ended ? "ok     " : "FAILED ", name);
+    if (read && !ended)
         print_end(&r);
-    return fine;
+    if (!reached)
+        printf("it does not reach%s\n", missing);
+    return reached && ended;
+}
+
+static const char *stories_path; /* for is_kept */
+static bool is_kept(const char *story) {
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s" PLAN_SUFFIX, stories_path, story);
+    return access(path, R_OK) == 0;
 }
 
 static int is_plan(const struct dirent *entry) {
     const char *dot = strrchr(entry->d_name, '.');
-    return dot && str_eq(dot, ".plan");
+    return dot && str_eq(dot, PLAN_SUFFIX);
 }
 
 static int play_stories(const struct wishes *w) {
@@ -164,6 +181,10 @@ static int play_stories(const struct wishes *w) {
         return 2;
     }
     history_open();
+    rules_open(1);
+    rules_use(0);
+    stories_path = w->path;
+    failed += !rules_stories_exist(is_kept);
     for (int i = 0; i < count; i++)
         failed += !play_story(w->path, names[i]->d_name);
     printf("%d passed, %d failed\n", count - failed, failed);
