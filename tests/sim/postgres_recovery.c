@@ -172,6 +172,10 @@ static void on_end_of_recovery(struct postgres *pg, int64_t number) {
         return;
     pg->flushed = pg->replayed = pg->written;
     pg->core->highest_timeline++;
+    if (!pg->standby_signal) {
+        fatal(pg, "could not remove file \"standby.signal\": No such file or directory"); /* it was there when the server started */
+        return;
+    }
     pg->standby_signal = false;
     pg->core->unlinked = true;
     pg_notice(pg);
