@@ -32,6 +32,7 @@ static int64_t mark_serial[HOSTS_MAX];
 static lsn_t kept[HOSTS_MAX];
 static const struct wal *acknowledged; /* newest record whose commit a client was told of */
 static struct host *last_writer;
+static struct epoch last_epoch; /* in which it wrote */
 static int openings;
 
 void invariants_begin(void) {
@@ -46,6 +47,7 @@ void invariants_begin(void) {
     slots_dropped = false;
     acknowledged = NULL;
     last_writer = NULL;
+    last_epoch = (struct epoch){0};
     openings = 0;
     invariants_begin_coordinators();
 }
@@ -145,11 +147,20 @@ static void check_lease(const struct host *h) {
               "%s accepts writes, and its lease of %lld ms was renewed %lld ms ago", h->name, (long long)s->lease.length_ms, (long long)((sim_now - s->renewed) / MS));
 }
 
+/* Automatic failover inside a site is not built: who opens an epoch stays its only writer. */
+static void check_one_member(const struct host *h) {
+    struct epoch own = own_epoch(h->site);
+    bool same = last_writer && own.generation > 0 && epoch_compare(&own, &last_epoch) == 0;
+    sim_check("I1 one writer", !same || last_writer == h, "%s accepts writes in %s, in which %s did", h->name, text_of(&own).at, same ? last_writer->name : "");
+    last_epoch = own;
+}
+
 static void began_to_write(struct host *h) {
     sim_say("world", "%s accepts writes", h->name);
     check_epoch(h);
     check_receipt(h);
     check_content(h);
+    check_one_member(h);
     if (last_writer != h)
         openings++;
     last_writer = h;

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Puts known mistakes into the product and sees whether the simulator finds them: a check that finds nothing proves nothing.
 
-mutations.txt lists the mistakes. Each is compiled into a simulator of its own, which plays seeds 1, 2, 3 ... (or, with `sweep: K`,
-every K-th script of the exhaustive sweep) until a history fails that does not fail without the mistake, or the mistake's budget
+mutations.txt lists the mistakes. Each is compiled into a simulator of its own, which plays seeds 1, 2, 3 ... (with `focus: DEEDS` of
+histories that know these kinds of deeds only, or, with `sweep: K`, every K-th script of the exhaustive sweep) until a history fails that does not fail without the mistake, or the mistake's budget
 of histories is used up.
 
   mutate.py [--only NAME[,NAME]] [--within N] [--sample K [--rotate R]] [--list] [--keep] [--budget N]
@@ -27,7 +27,7 @@ PLAY_SECONDS = 900
 
 class Mutation:
     def __init__(self, name):
-        self.name, self.rule, self.mistake, self.budget, self.sweep = name, "", "", 0, 0
+        self.name, self.rule, self.mistake, self.budget, self.sweep, self.focus = name, "", "", 0, 0, ""
         self.changes = []  # [file, old text, new text]
 
     def add(self, kind, value):
@@ -50,7 +50,7 @@ def read_list():
     found = []
     for number, line in enumerate(open(LIST), 1):
         line = line.rstrip("\n")
-        word = re.match(r"(mutation|rule|mistake|budget|sweep|file): (.*)$", line)
+        word = re.match(r"(mutation|rule|mistake|budget|sweep|focus|file): (.*)$", line)
         if not line or line.startswith("#"):
             continue
         if word and word[1] == "mutation":
@@ -108,11 +108,14 @@ def build(mutation, directory):
 class Seeds:
     name, first, stride = "seeds", 1, 1
 
+    def __init__(self, focus):
+        self.focus = ["--focus", focus] if focus else []
+
     def range(self, first, count):
-        return ["--seeds", str(count), "--from", str(first)]
+        return self.focus + ["--seeds", str(count), "--from", str(first)]
 
     def one(self, seed):
-        return ["--seed", str(seed)]
+        return self.focus + ["--seed", str(seed)]
 
 
 class Sweep:
@@ -155,7 +158,7 @@ def hunt(binary, histories, budget):
 
 def judge(mutation, options):
     budget = options.budget or mutation.budget
-    histories = Sweep(mutation.sweep) if mutation.sweep else Seeds()
+    histories = Sweep(mutation.sweep) if mutation.sweep else Seeds(mutation.focus)
     directory = f"{BUILD}/sim/mutants/{mutation.name}"
     begun = time.time()
     shutil.rmtree(directory, ignore_errors=True)

@@ -20,6 +20,7 @@ static const char usage[] =
     "    --print S             prints the plan of a seed\n"
     "    --shrink S            makes a failing seed's plan short, prints it and its story; --shrink-plan FILE: a file's\n"
     "    --stories DIR         plays every plan kept there; each must end as its line `expect:` says\n"
+    "    --focus DEED[,DEED]   draws these kinds of deeds only; before --seeds, --seed, --print, --shrink, --twice\n"
     "    --rules, --deeds      what can decide, what can happen\n"
     "    --workers W           histories at once, for --seeds and --twice\n";
 
@@ -233,7 +234,8 @@ static const struct option options[] = {
     {"plan", required_argument, NULL, 'f'},    {"print", required_argument, NULL, 'P'}, {"shrink", required_argument, NULL, 'x'},
     {"shrink-plan", required_argument, NULL, 'X'}, {"stories", required_argument, NULL, 'd'}, {"rules", no_argument, NULL, 'R'},
     {"sweep", required_argument, NULL, 'e'},   {"script", required_argument, NULL, 'i'},
-    {"deeds", no_argument, NULL, 'D'},         {"from", required_argument, NULL, 'S'},  {"workers", required_argument, NULL, 'w'},
+    {"deeds", no_argument, NULL, 'D'},         {"focus", required_argument, NULL, 'F'},
+           {"from", required_argument, NULL, 'S'},  {"workers", required_argument, NULL, 'w'},
     {"first", no_argument, NULL, '1'},         {"story", no_argument, NULL, 'T'},       {"help", no_argument, NULL, 'h'},
     {0}};
 
@@ -253,6 +255,7 @@ static bool read_option(int option, struct wishes *w) {
     case 'w': w->campaign.workers = (int)number; return true;
     case '1': w->campaign.until_failure = true; return true;
     case 'T': w->story = true; return true;
+    case 'F': return swarm_focus(optarg);
     case 'n': case 't': w->campaign.seeds = (int64_t)number; break;
     case 'e': w->campaign.stride = number; break;
     case 's': case 'i': case 'P': case 'x': w->seed = number; break;

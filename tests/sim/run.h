@@ -32,6 +32,9 @@ int64_t campaign_run(const struct campaign_wish *wish); /* how many have failed;
 int64_t sweep_size(void);
 void sweep_draw(uint64_t index, struct script *out);
 
+/* ---- swarm.c ---- */
+bool swarm_focus(const char *kinds); /* from now on seeds draw these only: names, comma between them; false: one is unknown */
+
 /* ---- shrink.c ---- */
 bool shrink_plan(struct script *p, struct sim_result *failure); /* false: it does not fail */
 #endif

@@ -1,6 +1,6 @@
 /* What is done to the world, drawn from a seed. Each history has its own swarm: which kinds of deeds happen at all, how
  * many, how long. So some histories know one kind only, and many of it; a few know none. */
-#include "tests/sim/world.h"
+#include "tests/sim/run.h"
 #include <string.h>
 
 /* Whom a kind is about: a host is a member's, a machine may be the coordinator's, too. */
@@ -150,6 +150,23 @@ static void draw_swarm(struct dice *d, bool swarm[DEED_KINDS]) {
     swarm[draw_kind(d, (bool[DEED_KINDS]){[0 ... DEED_KINDS - 1] = true})] = true;
 }
 
+/* A hunt for what only certain deeds together can bring about: these kinds, in every history. */
+static bool focus[DEED_KINDS], focused;
+bool swarm_focus(const char *kinds) {
+    focused = true;
+    for (const char *at = kinds; *at;) {
+        size_t len = strcspn(at, ",");
+        int found = 0;
+        while (found < DEED_KINDS && (strncmp(deed_names[found], at, len) != 0 || deed_names[found][len]))
+            found++;
+        if (found == DEED_KINDS)
+            return false;
+        focus[found] = true;
+        at += at[len] ? len + 1 : len;
+    }
+    return *kinds != 0;
+}
+
 /* Deeds gather around operators' requests, where decisions are made; the rest is spread out. */
 static sim_time draw_moment(struct dice *d, const struct script *p) {
     if (p->deed_count && dice_chance(d, 600)) {
@@ -177,6 +194,8 @@ void plan_draw(uint64_t seed, struct script *out) {
     *out = (struct script){.seed = seed};
     draw_settings(&d, &out->settings);
     draw_swarm(&d, swarm);
+    if (focused)
+        memcpy(swarm, focus, sizeof swarm);
     int most = (int)(dice_chance(&d, 500) ? dice_between(&d, 1, 6) : dice_between(&d, 4, 30));
     for (int i = 0; i < most; i++) {
         struct deed deed = {.kind = draw_kind(&d, swarm)};
