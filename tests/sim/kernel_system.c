@@ -7,6 +7,7 @@
 #include "rt/proc.h"
 #include "site-agent/deadman/deadman_tree.h"
 #include "tests/sim/postgres.h"
+#include "tests/sim/world.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -114,6 +115,8 @@ char *simulated_realpath(const char *path, char *to) {
 
 void simulated_exit(int status) {
     sim_say(process_self()->name, "exits with %d", status);
+    if (process_self()->host->site == NOWHERE)
+        invariants_coordinator_ended(process_self()->host, NULL);
     process_kill(process_self());
     abort();
 }

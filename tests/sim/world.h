@@ -185,7 +185,7 @@ void invariants_unguard(const struct host *h); /* deeds.c: its dead-man is stopp
 void invariants_store_back(int site);         /* deeds.c: the store of that site is an older one now */
 void invariants_slots_dropped(void);          /* deeds.c: by a person: WAL may go that somebody needs */
 void invariants_check(void);      /* after each event */
-void invariants_coordinator_ended(const struct host *h, const char *why); /* coordinator_world.c: by itself; why: it did not come up */
+void invariants_coordinator_ended(const struct host *h, const char *why); /* coordinator_world.c, kernel_system.c: by itself; why: it did not come up */
 bool world_has_converged(char *lacking, size_t size); /* liveness: one primary writable, all else streams, nothing open */
 bool world_operation_is_open(void);
 bool world_needs_nobody(void);    /* no member and no site waits for a person, as far as that is simulated */
