@@ -2,6 +2,7 @@
 #include "coordinator/coordinator.h"
 #include "coordinator/decide/cluster.h"
 #include "rt/clock.h"
+#include <stdlib.h>
 #include <string.h>
 
 const struct member_status *report_member(const struct report *r, const char *name) {
@@ -231,13 +232,14 @@ static int64_t lag_of(const struct cluster *cluster, uint32_t site) {
 
 static bool is_paused(const struct member_status *m) { return m->replay_pause_state[0] && !str_eq(m->replay_pause_state, "not paused"); }
 
-/* A person has aborted its bootstrap: it is not begun again at once, so that another operation finds room. */
+/* A person has aborted its bootstrap: it is not begun again at once, so that another operation finds room. What lies far in the
+ * future was noted by a clock that was wrong. */
 #define TAKEN_BACK_MS 600000
 static bool was_taken_back(const struct cluster *cluster, const char *site) {
     for (uint32_t i = cluster->operation_count; i > 0; i--) {
         const struct operation *o = &cluster->operations[i - 1];
         if (o->kind == OP_BOOTSTRAP && str_eq(o->to, site))
-            return o->state == OP_ABORTED && clock_wall_ms() - o->finished_at < TAKEN_BACK_MS;
+            return o->state == OP_ABORTED && llabs(clock_wall_ms() - o->finished_at) < TAKEN_BACK_MS;
     }
     return false;
 }
