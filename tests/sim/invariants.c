@@ -50,6 +50,7 @@ void invariants_begin(void) {
     last_epoch = (struct epoch){0};
     openings = 0;
     invariants_begin_coordinators();
+    invariants_begin_starts();
 }
 
 static bool is_elector(const struct lease *record, const char *instance) {
@@ -386,6 +387,7 @@ void invariants_check(void) {
     check_marks();
     check_histories();
     check_retention();
+    invariants_check_starts();
     invariants_check_coordinators();
 }
 

@@ -19,4 +19,7 @@ bool invariants_signed_by_coordinator(const struct envelope *e);
 /* invariants_coordinator.c */
 void invariants_begin_coordinators(void);
 void invariants_check_coordinators(void);
+/* invariants_starts.c */
+void invariants_begin_starts(void);
+void invariants_check_starts(void);
 #endif
