@@ -2,7 +2,7 @@
 """Puts known mistakes into the product and sees whether the simulator finds them: a check that finds nothing proves nothing.
 
 mutations.txt lists the mistakes. Each is compiled into a simulator of its own, which plays seeds 1, 2, 3 ... (with `focus: DEEDS` of
-histories that know these kinds of deeds only, or, with `sweep: K`, every K-th script of the exhaustive sweep) until a history fails that does not fail without the mistake, or the mistake's budget
+histories that know these kinds of deeds only, or, with `sweep: K FIRST`, every K-th script of the exhaustive sweep) until a history fails that does not fail without the mistake, or the mistake's budget
 of histories is used up.
 
   mutate.py [--only NAME[,NAME]] [--within N] [--sample K [--rotate R]] [--list] [--keep] [--budget N]
@@ -27,14 +27,14 @@ PLAY_SECONDS = 900
 
 class Mutation:
     def __init__(self, name):
-        self.name, self.rule, self.mistake, self.budget, self.sweep, self.focus = name, "", "", 0, 0, ""
+        self.name, self.rule, self.mistake, self.budget, self.sweep, self.focus = name, "", "", 0, "", ""
         self.changes = []  # [file, old text, new text]
 
     def add(self, kind, value):
         if kind == "file":
             self.changes.append([value, None, None])
-        elif kind in ("budget", "sweep"):
-            setattr(self, kind, int(value))
+        elif kind == "budget":
+            self.budget = int(value)
         else:
             setattr(self, kind, value)
 
@@ -119,10 +119,10 @@ class Seeds:
 
 
 class Sweep:
-    name, first = "scripts", 0
+    name = "scripts"
 
-    def __init__(self, stride):
-        self.stride = stride
+    def __init__(self, stride, first="0"):
+        self.stride, self.first = int(stride), int(first)
 
     def range(self, first, count):
         return ["--sweep", str(self.stride), "--from", str(first)]
@@ -158,7 +158,7 @@ def hunt(binary, histories, budget):
 
 def judge(mutation, options):
     budget = options.budget or mutation.budget
-    histories = Sweep(mutation.sweep) if mutation.sweep else Seeds(mutation.focus)
+    histories = Sweep(*mutation.sweep.split()) if mutation.sweep else Seeds(mutation.focus)
     directory = f"{BUILD}/sim/mutants/{mutation.name}"
     begun = time.time()
     shutil.rmtree(directory, ignore_errors=True)
