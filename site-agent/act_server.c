@@ -50,7 +50,7 @@ static void send_start(struct agent *a, bool primary, const struct pg_argv *argv
         str_copy(r.argv[r.argv_count], sizeof r.argv[0], argv->argv[r.argv_count]);
     if (primary) {
         r.kill_boot_ms = a->lease.deadline_ms - 200;
-        r.fast_boot_ms = a->lease.deadline_ms - a->site->local.stop_time_ms;
+        r.fast_boot_ms = a->lease.deadline_ms - agent_stop_time_ms(a);
     }
     s->start_id = deadman_send(s->deadman, &r); /* until it is answered, or the connection is gone, a server may be coming up */
     s->starting_primary = primary;
@@ -62,7 +62,7 @@ static void send_start(struct agent *a, bool primary, const struct pg_argv *argv
 static void start(struct agent *a, bool primary) {
     struct err err = {0};
     struct pg_argv argv;
-    if (primary && !lease_valid(&a->lease, clock_boot_ms() + a->site->local.stop_time_ms))
+    if (primary && !lease_valid(&a->lease, clock_boot_ms() + agent_stop_time_ms(a)))
         return;
     a->server.applied_known = false; /* a server at rest is configured anew, whatever was written before */
     server_configure(a, true);
@@ -136,7 +136,7 @@ static void stop(struct agent *a) {
         note_stop(s, pid);
         log_warning("fast stop of PostgreSQL", F_INT("postmaster", pid), F_STR("rule", a->plan.rules[CONCERN_ROLE]->id));
         signal_postmaster(a, SIGINT);
-    } else if (now_ms - s->stop_sent_boot_ms > a->site->local.stop_time_ms) {
+    } else if (now_ms - s->stop_sent_boot_ms > agent_stop_time_ms(a)) {
         send_kill(a);
     }
 }
@@ -200,13 +200,13 @@ static void run_command(struct agent *a, const char *sql, int64_t deadline_ms) {
 #define PROMOTE_AGAIN_MS 3000
 static void promote(struct agent *a) {
     struct server *s = &a->server;
-    if (!lease_valid(&a->lease, clock_boot_ms() + a->site->local.stop_time_ms))
+    if (!lease_valid(&a->lease, clock_boot_ms() + agent_stop_time_ms(a)))
         return;
     if (!s->status.guard && !s->status.started_primary) {
         if (s->guard_sent_pid == s->status.postmaster_pid && clock_boot_ms() - s->guard_sent_ms < GUARD_AGAIN_MS)
             return;
         struct deadman_request guard = {.command = DEADMAN_GUARD, .on = true, .kill_boot_ms = a->lease.deadline_ms - 200,
-                                        .fast_boot_ms = a->lease.deadline_ms - a->site->local.stop_time_ms, .uid = a->config.uid, .gid = a->config.gid};
+                                        .fast_boot_ms = a->lease.deadline_ms - agent_stop_time_ms(a), .uid = a->config.uid, .gid = a->config.gid};
         str_copy(guard.data_dir, sizeof guard.data_dir, a->member->postgresql.data_dir);
         s->guard_sent_ms = clock_boot_ms();
         if (deadman_send(s->deadman, &guard))

@@ -211,6 +211,8 @@ struct agent {
     struct sign_key *key;
     struct topology *topology; /* NULL: none held */
     struct strbuf topology_text;
+    int64_t topology_seq;      /* sendings from this number on are made by it */
+    int64_t former_stop_time_ms; /* of the one before, which counts for a hold of its time: agent_stop_time_ms */
     const struct topology_site *site;
     const struct topology_member *member;
     struct store *store;
@@ -270,7 +272,7 @@ void observe(struct agent *a, struct view *v);
 /* act.c and its parts */
 void act(struct agent *a, const struct plan *p);
 void server_step(struct agent *a);      /* facts, probe, control file, dead-man's pushes */
-void server_set_deadline(struct agent *a);
+bool server_set_deadline(struct agent *a); /* false: the dead-man could not be told now */
 bool server_is_proved(const struct agent *a, const char *key); /* the directory is part of the history of that key (4.3) */
 bool server_configure(struct agent *a, bool write); /* desired configuration; true if it differs from what is applied */
 void server_event(void *agent, const struct deadman_status *status);
@@ -311,12 +313,16 @@ void report_fill(struct agent *a, struct report *r, bool sign_receipts);
 void uplink_step(struct agent *a);
 int64_t uplink_due_ms(const struct agent *a); /* boot ms; INT64_MAX: nothing to say */
 bool vouching_wants_renewal(const struct agent *a); /* a question waits for it */
+int64_t vouching_length_ms(const struct agent *a); /* for how long others are asked to vouch */
 void vouching_step(struct agent *a);
 void vouching_hear(struct agent *a, const struct report *r); /* another site's signed report */
 void vouching_ask(struct agent *a);      /* begin, or go on with, a round of vouchers */
 /* topology_hold.c */
 bool topology_load(struct agent *a, struct err *err);
 bool topology_take(struct agent *a, struct bytes envelope, struct err *err);
+/* How long before its deadline this hold's demotion begins: as the topology says by which the sending was made that the deadline
+ * counts from. A longer ttl or stop_time counts from its first renewal on, so that changing them stops nobody. */
+int64_t agent_stop_time_ms(const struct agent *a);
 void topology_share(struct agent *a); /* the leader gives it to its site, the others take it from there */
 /* life.c */
 bool agent_begin(struct agent *a, struct err *err); /* config, key and uplink.http stand */

@@ -35,7 +35,7 @@ static void open_sessions(struct agent *a) {
 #define DEADMAN_HELLO_MS 2000
 static void continue_hold(struct agent *a) {
     int64_t until_ms = clock_boot_ms() + DEADMAN_HELLO_MS;
-    a->lease.seq_next = a->state.seq_reserved + 1;
+    a->topology_seq = a->lease.seq_next = a->state.seq_reserved + 1;
     while (a->store && clock_boot_ms() < until_ms && !a->server.status_known) {
         server_step(a);
         struct pollfd fd;
@@ -49,6 +49,7 @@ static void continue_hold(struct agent *a) {
     a->lease.term_count = a->state.term_count;
     str_copy(a->lease.term_random, sizeof a->lease.term_random, a->state.term_random);
     a->lease.deadline_ms = deadline_ms;
+    a->former_stop_time_ms = a->server.status.fast_boot_ms ? deadline_ms - a->server.status.fast_boot_ms : 0; /* as the dead-man was told */
     log_info("goes on with the hold of the agent before", F_INT("ms_left", deadline_ms - clock_boot_ms()));
 }
 
@@ -70,6 +71,7 @@ bool agent_begin(struct agent *a, struct err *err) {
     a->report = rt_alloc(sizeof *a->report);
     if (!state_open(a->config.state_dir, &a->state, &a->state_lock, err) || !records_load_marks(a, err) || !topology_load(a, err))
         return false;
+    str_copy(a->lease.store_id, sizeof a->lease.store_id, a->state.store_id);
     open_sessions(a);
     take_last_job(a);
     continue_hold(a);

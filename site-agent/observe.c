@@ -29,19 +29,23 @@ static void view_store(const struct agent *a, struct view *v, int64_t now_ms) {
 /* Renewed three times in the time before demotion would begin, so two may fail. */
 static int64_t renew_every_ms(const struct agent *a) { return (a->site->local.ttl_ms - a->site->local.stop_time_ms) / 3; }
 
+/* A changed length or stop time is made known at once: until then the hold's own counts. */
+static int64_t renew_in_ms(const struct agent *a, int64_t now_ms) {
+    bool due = vouching_wants_renewal(a) || a->lease.binding_seq < a->topology_seq;
+    return due ? 0 : a->lease.sent_ms + renew_every_ms(a) - now_ms;
+}
+
 static void view_lease(const struct agent *a, struct view *v, int64_t now_ms) {
     if (!a->site)
         return;
     const struct lease *record = &a->records.lease;
-    v->stop_time_ms = a->site->local.stop_time_ms;
+    v->stop_time_ms = agent_stop_time_ms(a);
     v->lease_valid = lease_valid(&a->lease, now_ms);
     v->lease_ours = a->records.has_lease && str_eq(record->holder, a->state.instance);
     v->lease_left_ms = v->lease_valid ? a->lease.deadline_ms - now_ms : 0;
-    v->renew_in_ms = v->lease_valid ? a->lease.deadline_ms - a->site->local.ttl_ms + renew_every_ms(a) - now_ms : 0;
-    if (v->lease_valid && vouching_wants_renewal(a))
-        v->renew_in_ms = 0;
+    v->renew_in_ms = v->lease_valid ? renew_in_ms(a, now_ms) : 0;
     v->take_in_ms = lease_take_wait_ms(&a->lease, a->state.instance, a->site->local.ttl_ms, now_ms);
-    v->absent_waited = a->lease.seen && a->lease.seen_absent && now_ms - a->lease.unchanged_since_ms >= lease_full_wait_ms(a->site->local.ttl_ms);
+    v->absent_waited = a->lease.seen && a->lease.seen_absent && v->take_in_ms == 0;
 }
 
 static bool is_elector(const struct lease *record, const char *instance) {
@@ -213,7 +217,7 @@ static void view_processes(const struct agent *a, struct view *v, int64_t now_ms
     v->as_primary = s->status.postmaster_pid > 0 ? s->status.started_primary || s->status.guard : v->postmaster && s->starting_primary;
     bool lost = s->lost_deadman_ms && now_ms - s->lost_deadman_ms > LOST_DEADMAN_MS;
     v->foreign = (v->deadman || lost) && !s->start_id && foreign_postmaster(a);
-    v->ending = s->ending_since_ms && now_ms - s->ending_since_ms > a->site->local.stop_time_ms;
+    v->ending = s->ending_since_ms && now_ms - s->ending_since_ms > agent_stop_time_ms(a);
     v->start_failed = s->start_failed;
     if (s->back_off_until_ms > now_ms)
         v->back_off_ms = s->back_off_until_ms - now_ms;

@@ -121,7 +121,7 @@ static void fill_vouchers(const struct agent *a, struct report *r) {
         return;
     str_copy(r->ask.nonce, sizeof r->ask.nonce, a->vouching.nonce);
     r->ask.opened = a->vouching.opened;
-    r->ask.length_ms = a->site->local.ttl_ms;
+    r->ask.length_ms = vouching_length_ms(a);
 }
 
 static void fill_order(const struct agent *a, struct report *r) {

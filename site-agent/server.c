@@ -72,22 +72,24 @@ void server_event(void *agent, const struct deadman_status *status) {
 
 /* The dead-man kills a little before the lease ends: taking the last process off the machine needs time, too. */
 #define KILL_MARGIN_MS 200
-void server_set_deadline(struct agent *a) {
+bool server_set_deadline(struct agent *a) {
     struct server *s = &a->server;
     if (!s->deadman || !s->status_known || !a->site || s->start_id)
-        return; /* a start brings its own deadline, and is answered first */
+        return false; /* a start brings its own deadline, and is answered first */
     bool primary = (s->status.postmaster_pid && s->status.started_primary) || s->status.guard;
     if (primary && !a->lease.deadline_ms)
-        return; /* not led since this agent started: what the dead-man holds from before stands */
+        return true; /* not led since this agent started: what the dead-man holds from before stands */
     if (primary && !a->lease.holding)
-        return; /* what the dead-man has was a holder's word; ours is worth less */
+        return true; /* what the dead-man has was a holder's word; ours is worth less */
     int64_t kill_ms = primary ? a->lease.deadline_ms - KILL_MARGIN_MS : 0;
     if (kill_ms == s->deadline_sent_ms)
-        return;
+        return true;
     struct deadman_request r = {.command = DEADMAN_DEADLINE, .kill_boot_ms = kill_ms,
-                                .fast_boot_ms = primary ? a->lease.deadline_ms - a->site->local.stop_time_ms : 0};
-    if (deadman_send(s->deadman, &r))
-        s->deadline_sent_ms = kill_ms;
+                                .fast_boot_ms = primary ? a->lease.deadline_ms - agent_stop_time_ms(a) : 0};
+    if (!deadman_send(s->deadman, &r))
+        return false;
+    s->deadline_sent_ms = kill_ms;
+    return true;
 }
 
 #define DEADMAN_RETRY_MS 5000

@@ -63,8 +63,10 @@ static void swap_send(struct swap *s) {
         if (s->values[i].at)
             s->ops[i].value = text_of(&s->values[i]);
     int64_t now_ms = clock_boot_ms();
-    if (s->sends_lease)
+    if (s->sends_lease) {
         lease_sending(&a->lease, &s->lease, now_ms);
+        server_set_deadline(a); /* a shorter length binds now, whatever becomes of this process */
+    }
     a->swap_pending = true;
     store_swap(a->store, s->ops, s->count, now_ms + SWAP_DEADLINE_MS, on_swapped, s);
 }
@@ -136,6 +138,16 @@ static void add_receipt(struct swap *s, struct receipt *receipt) {
 
 /* ---- the lease ---- */
 
+/* A hold is made shorter only when the dead-man can be told at once (1.2), and while no voucher of ours runs: who leads here next
+ * knows nothing of it and waits for no more than the length in the record (2.8b). */
+static int64_t length_to_send(const struct agent *a, int64_t now_ms) {
+    const struct server *s = &a->server;
+    int64_t ttl_ms = a->site->local.ttl_ms, held_ms = a->records.lease.length_ms;
+    bool lengthens = !a->records.has_lease || ttl_ms >= held_ms || !lease_valid(&a->lease, now_ms);
+    bool can_tell = s->deadman && s->status_known && deadman_alive(s->deadman) && !s->start_id;
+    return lengthens || (can_tell && now_ms >= a->state.vouch_until_boot_ms) ? ttl_ms : held_ms;
+}
+
 static void write_electors(const struct agent *a, struct lease *lease, int64_t now_ms) {
     for (uint32_t i = 0; i < a->site->member_count; i++) {
         const struct member_status *m = records_member(a, a->site->members[i].name);
@@ -186,8 +198,9 @@ void swap_renew(struct agent *a) {
         return;
     struct swap s = {.agent = a, .what = "renew the site lease"};
     struct lease lease;
-    lease_make_renewal(&a->lease, a->site->local.ttl_ms, &lease);
-    write_electors(a, &lease, clock_boot_ms());
+    int64_t now_ms = clock_boot_ms();
+    lease_make_renewal(&a->lease, length_to_send(a, now_ms), &lease);
+    write_electors(a, &lease, now_ms);
     add_lease(&s, &lease);
     swap_send(&s);
 }
@@ -282,7 +295,7 @@ void swap_accept(struct agent *a) {
     if (o->kind == ORDER_ABORT && o->role == SITE_STANDBY)
         add_decline(&s, &vote, &o->epoch, &o->successor);
     struct lease lease;
-    lease_make_renewal(&a->lease, a->site->local.ttl_ms, &lease);
+    lease_make_renewal(&a->lease, length_to_send(a, clock_boot_ms()), &lease);
     lease.epoch = vote.promised;
     lease.serial = o->serial;
     add_lease(&s, &lease);

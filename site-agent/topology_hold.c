@@ -7,6 +7,11 @@
 
 static void topology_path(const struct agent *a, char to[512]) { snprintf(to, 512, "%s/topology.dsse", a->config.state_dir); }
 
+int64_t agent_stop_time_ms(const struct agent *a) {
+    bool of_before = lease_valid(&a->lease, clock_boot_ms()) && a->lease.binding_seq < a->topology_seq && a->former_stop_time_ms;
+    return of_before ? a->former_stop_time_ms : a->site->local.stop_time_ms;
+}
+
 /* The store is opened once it is known; moving a store is not built. */
 static bool adopt(struct agent *a, struct topology *t, struct bytes envelope, struct err *err) {
     const struct topology_site *site = topology_site(t, a->config.site);
@@ -18,6 +23,9 @@ static bool adopt(struct agent *a, struct topology *t, struct bytes envelope, st
         return err_wrap(err, "site %s: store", a->config.site);
     if (a->site && !str_eq(a->site->embedded, site->embedded))
         return err_set(err, ERR_UNSUPPORTED, "site %s: store moves from %s to %s: not built yet", a->config.site, a->site->embedded, site->embedded);
+    if (a->site)
+        a->former_stop_time_ms = agent_stop_time_ms(a);
+    a->topology_seq = a->lease.seq_next;
     memset(&a->vouching, 0, sizeof a->vouching); /* rounds count sites by their place in the topology */
     rt_free(a->topology);
     a->topology = t;

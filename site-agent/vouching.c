@@ -20,11 +20,26 @@ static bool all_answered(const struct agent *a) {
     return true;
 }
 
-/* A round lives as long as the hold's length: a voucher counts from when it was asked for. */
+/* Nobody vouches for longer than the own lease lasts (2.8b), and sites may have leases of different lengths: the shortest. */
+int64_t vouching_length_ms(const struct agent *a) {
+    int64_t least_ms = a->site->local.ttl_ms;
+    for (uint32_t i = 0; i < a->topology->site_count; i++)
+        if (a->topology->sites[i].local.ttl_ms < least_ms)
+            least_ms = a->topology->sites[i].local.ttl_ms;
+    return least_ms;
+}
+
+/* Vouchers count from when they were asked for, so the last quarter of the length is what remains for opening. Until then a
+ * round goes on: every report repeats the question, and a new one would make the answers on their way worthless. */
+static bool round_goes_on(const struct agent *a, int64_t now_ms) {
+    const struct vouching *v = &a->vouching;
+    return v->nonce[0] && now_ms - v->asked_boot_ms < vouching_length_ms(a) * 3 / 4 && epoch_compare(&v->opened, &a->records.vote.known_opened) == 0;
+}
+
 void vouching_ask(struct agent *a) {
     struct vouching *v = &a->vouching;
     int64_t now_ms = clock_boot_ms();
-    if (v->nonce[0] && now_ms - v->asked_boot_ms < a->site->local.ttl_ms / 2)
+    if (round_goes_on(a, now_ms))
         return;
     unsigned char random[16];
     clock_random(random, sizeof random);
@@ -83,7 +98,7 @@ static void hear_question(struct agent *a, const struct report *r) {
 
 bool vouching_wants_renewal(const struct agent *a) {
     for (uint32_t i = 0; a->topology && i < a->topology->site_count; i++)
-        if (a->vouching.questions[i].nonce[0] && a->lease.deadline_ms - a->site->local.ttl_ms < a->vouching.question_boot_ms[i])
+        if (a->vouching.questions[i].nonce[0] && a->lease.sent_ms < a->vouching.question_boot_ms[i])
             return true;
     return false;
 }
@@ -93,7 +108,7 @@ static void give_voucher(struct agent *a, uint32_t i) {
     struct vouching *v = &a->vouching;
     const struct voucher_ask *ask = &v->questions[i];
     const char *site = a->topology->sites[i].name, *reason = why_not(a, ask);
-    int64_t own_ms = a->site->local.ttl_ms, until_ms = clock_boot_ms() + lease_full_wait_ms(own_ms);
+    int64_t own_ms = a->lease.deadline_ms - v->question_boot_ms[i], until_ms = clock_boot_ms() + lease_full_wait_ms(ask->length_ms);
     struct err err = {0};
     if (ask->length_ms > own_ms)
         reason = "asks for longer than our own lease";
@@ -115,7 +130,7 @@ static void give_voucher(struct agent *a, uint32_t i) {
     v->given_count = a->topology->site_count;
     v->questions[i].nonce[0] = 0;
     a->uplink.report_due_ms = 0;
-    log_info("voucher given", F_STR("site", site), F_INT("ms", own_ms));
+    log_info("voucher given", F_STR("site", site), F_INT("ms", ask->length_ms));
 }
 
 void vouching_hear(struct agent *a, const struct report *r) {
@@ -131,7 +146,7 @@ void vouching_step(struct agent *a) {
         if (v->questions[i].nonce[0])
             give_voucher(a, i);
     if (v->nonce[0] && all_answered(a)) {
-        v->confirmed_until_ms = v->asked_boot_ms + a->site->local.ttl_ms;
+        v->confirmed_until_ms = v->asked_boot_ms + vouching_length_ms(a);
         v->nonce[0] = 0;
         log_info("every other site has confirmed");
     }

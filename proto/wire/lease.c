@@ -41,12 +41,23 @@ static bool watched_after(const struct lease_memory *m, const struct lease *reco
     return is_own_term(m, record) ? m->took_by_watching : moved_in_term;
 }
 
+/* Whoever held in the store before may hold still, by a length that this record does not tell. */
+static void note_store(struct lease_memory *m, const struct lease *record, int64_t now_ms) {
+    if (m->store_id[0] && strcmp(m->store_id, record->store_id) != 0) {
+        m->other_store = true;
+        m->other_store_since_ms = now_ms;
+    }
+    if (!m->other_store && record->length_ms > m->former_length_ms) m->former_length_ms = record->length_ms;
+    snprintf(m->store_id, sizeof m->store_id, "%s", record->store_id);
+}
+
 /* Keeps the newest record, and since when it stands. The wait counts from the answer, not from the question: the
  * holder may have sent it in between. */
 static void observe(struct lease_memory *m, const struct lease *record, int64_t now_ms) {
     bool known = knows_record(m);
     if (known && (same_record(record, &m->last) || is_older(record, &m->last))) return;
     bool moved = known && same_term(record, &m->last) && record->seq > m->last.seq;
+    note_store(m, record, now_ms);
     m->released_saves_wait = moved && record->state == LEASE_RELEASED && (m->last.state == LEASE_HELD || m->released_saves_wait);
     m->watched_renewals = watched_after(m, record, moved);
     m->seen = true;
@@ -75,6 +86,13 @@ static void drop_pending_through(struct lease_memory *m, uint32_t at) {
     m->pending_count = left;
 }
 
+/* A sending that may be in the record already binds from its sending if it ends before the deadline (1.2). */
+static void bind_shorter(struct lease_memory *m, int64_t seq, int64_t until_ms) {
+    if (until_ms >= m->deadline_ms) return;
+    m->deadline_ms = until_ms;
+    m->binding_seq = seq;
+}
+
 /* Our sending `at` is known to be in the record. What was sent before it has been swapped away or will fail; what was
  * sent after it may be there already, so a shorter length among those binds (1.2). */
 static void confirm(struct lease_memory *m, uint32_t at, const struct lease *record) {
@@ -82,11 +100,10 @@ static void confirm(struct lease_memory *m, uint32_t at, const struct lease *rec
     m->holding = true;
     m->term_count = record->term_count;
     snprintf(m->term_random, sizeof m->term_random, "%s", record->term_random);
-    m->deadline_ms = m->pending[at].sent_ms + m->pending[at].length_ms;
-    for (uint32_t i = at + 1; i < m->pending_count; i++) {
-        int64_t until = m->pending[i].sent_ms + m->pending[i].length_ms;
-        if (until < m->deadline_ms) m->deadline_ms = until;
-    }
+    m->binding_seq = m->pending[at].seq;
+    m->sent_ms = m->pending[at].sent_ms;
+    m->deadline_ms = m->sent_ms + m->pending[at].length_ms;
+    for (uint32_t i = at + 1; i < m->pending_count; i++) bind_shorter(m, m->pending[i].seq, m->pending[i].sent_ms + m->pending[i].length_ms);
     drop_pending_through(m, at);
 }
 
@@ -127,7 +144,7 @@ void lease_sending(struct lease_memory *m, const struct lease *record, int64_t n
         m->deadline_ms = now_ms;
         return;
     }
-    if (m->holding && now_ms + record->length_ms < m->deadline_ms) m->deadline_ms = now_ms + record->length_ms;
+    if (m->holding) bind_shorter(m, record->seq, now_ms + record->length_ms);
     remember_sending(m, record, now_ms);
 }
 
@@ -151,14 +168,21 @@ static bool is_elector(const struct lease *record, const char *instance) {
     return false;
 }
 
+static int64_t wait_left_ms(int64_t since_ms, int64_t length_ms, int64_t now_ms) {
+    int64_t left_ms = since_ms + lease_full_wait_ms(length_ms) - now_ms;
+    return left_ms > 0 ? left_ms : 0;
+}
+
+static int64_t largest(int64_t a, int64_t b) { return a > b ? a : b; }
+
 int64_t lease_take_wait_ms(const struct lease_memory *m, const char *instance, int64_t largest_length_ms, int64_t now_ms) {
     if (lease_valid(m, now_ms)) return -1; /* a hold that has lapsed is waited out like anybody's */
     if (!m->seen) return lease_full_wait_ms(largest_length_ms);
     if (!m->seen_absent && !is_elector(&m->last, instance)) return -1;
-    if (m->released_saves_wait) return 0;
-    int64_t length_ms = m->seen_absent ? largest_length_ms : m->last.length_ms;
-    int64_t left_ms = m->unchanged_since_ms + lease_full_wait_ms(length_ms) - now_ms;
-    return left_ms > 0 ? left_ms : 0;
+    int64_t longest_ms = largest(largest_length_ms, m->former_length_ms);
+    int64_t first_ms = m->other_store ? wait_left_ms(m->other_store_since_ms, longest_ms, now_ms) : 0;
+    if (m->released_saves_wait) return first_ms;
+    return largest(first_ms, wait_left_ms(m->unchanged_since_ms, m->seen_absent ? longest_ms : m->last.length_ms, now_ms));
 }
 
 /* A number above all that this memory has seen sent, and random besides, in case the reserved block was lost. */

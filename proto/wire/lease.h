@@ -38,11 +38,16 @@ struct lease_memory {
     int64_t unchanged_since_ms; /* when this process first saw it so */
     bool released_saves_wait;   /* this process saw the same term held at a lower seq, and now released (1.5) */
     bool watched_renewals;      /* this process saw the record's seq move within its present term (2.8b) */
+    char store_id[INSTANCE_MAX]; /* the store that is known, also from a life before ("": none) */
+    bool other_store;           /* the record read now is of another: the first wait there is the longest of all (1.5) */
+    int64_t other_store_since_ms, former_length_ms; /* when that was first seen; the longest length seen before */
     /* holder's half */
     bool holding;               /* own term is known to be in the record, not released by us */
     int64_t term_count;
     char term_random[20];
     int64_t deadline_ms;        /* valid until; every use compares the clock with it in the same call */
+    int64_t sent_ms;            /* when the newest sending that is known to be in the record was sent; 0: not by this process */
+    int64_t binding_seq;        /* of the sending from which the deadline counts: it may be a shorter one on its way; 0: not by this process */
     struct {
         int64_t seq, sent_ms, length_ms;
     } pending[LEASE_PENDING_MAX]; /* sendings of unknown outcome */

@@ -33,7 +33,7 @@ static lsn_t kept[HOSTS_MAX];
 static const struct wal *acknowledged; /* newest record whose commit a client was told of */
 static struct host *last_writer;
 static struct epoch last_epoch; /* in which it wrote */
-static int openings;
+static int openings, closings;
 
 void invariants_begin(void) {
     memset(seen, 0, sizeof seen);
@@ -48,7 +48,7 @@ void invariants_begin(void) {
     acknowledged = NULL;
     last_writer = NULL;
     last_epoch = (struct epoch){0};
-    openings = 0;
+    openings = closings = 0;
     invariants_begin_coordinators();
     invariants_begin_starts();
 }
@@ -180,8 +180,10 @@ static void check_writers(void) {
         }
         if (now && !writes[i])
             began_to_write(h);
-        if (!now && writes[i])
+        if (!now && writes[i]) {
             sim_say("world", "%s does not accept writes any more", h->name);
+            closings++;
+        }
         writes[i] = now;
     }
 }
@@ -398,12 +400,31 @@ struct host *invariants_writer(void) {
     return NULL;
 }
 
+/* What is done to coordinators, to links between sites and to the topology, and nothing else: no reason to stop writing. */
+static bool writer_was_left_alone(void) {
+    static const int harmless[] = {DEED_CUT_CONTROL, DEED_CUT_REPLICATION, DEED_ISOLATE_SITE, DEED_LATE_LETTERS, DEED_KILL_COORDINATOR, DEED_KILL_COORDINATOR_AT,
+                                   DEED_PAUSE_COORDINATOR, DEED_COORDINATOR_BACK, DEED_REPLAY, DEED_PAUSE_REPLAY, DEED_DROP_SLOTS, DEED_WAL_BURST, DEED_ABORT,
+                                   DEED_APPLY_LEASE, DEED_APPLY_SETTING, DEED_APPLY_TWICE, DEED_APPLY_OLD, DEED_APPLY_MEMBER, DEED_APPLY_SITE};
+    for (int i = 0; i < world_plan->deed_count; i++) {
+        bool known = false;
+        for (size_t k = 0; k < sizeof harmless / sizeof *harmless; k++)
+            known |= world_plan->deeds[i].kind == harmless[k];
+        if (!known)
+            return false;
+    }
+    return true;
+}
+
 /* Each change of the writing site was asked for by a person; going back counts as another. */
 void invariants_end(void) {
     const struct host *writer = invariants_writer();
     if (writer)
         check_content(writer);
     sim_check("I24 no flapping", openings <= 1 + 2 * operations_accepted(), "%d openings, and %d moves were asked for", openings, operations_accepted());
+    bool alone = writer_was_left_alone();
+    sim_check("I35 no needless stop", !alone || closings <= operations_accepted(), "nothing was done to the primary, and it stopped accepting writes %d times; %d moves were asked for",
+              closings, operations_accepted());
+    count_more("histories whose primary was left alone", alone);
     count_more("rows acknowledged", clients_acknowledged());
     count_more("openings", openings);
 }

@@ -404,6 +404,48 @@ static void another_store_in_its_place_ends_the_hold_and_is_waited_for(void **st
     assert_int_equal(lease_take_wait_ms(&alice.m, "alice", LENGTH, 3000), FULL);
 }
 
+/* Whoever held in the store before may hold on, by a length that the record in its place does not tell. */
+static void the_first_wait_in_another_store_is_the_longest_of_all(void **state) {
+    (void)state;
+    struct store s;
+    struct member alice, bob = {.instance = "bob", .name = "ams-2"}, again = {.instance = "bob", .name = "ams-2"};
+    alice_holds(&s, &alice);
+    look(&bob, &s, 100);
+    memcpy(s.record.store_id, "other", 6);
+    s.record.length_ms = 2000;
+    look(&bob, &s, 3000);
+    assert_int_equal(lease_take_wait_ms(&bob.m, "bob", 2000, 3000), FULL);   /* as long as what was seen in the store before */
+    assert_int_equal(lease_take_wait_ms(&bob.m, "bob", 30000, 3000), 30600); /* or as any that is configured */
+    s.record.seq++;
+    s.record.state = LEASE_RELEASED; /* by one who has watched it there; who held before knows nothing of it */
+    look(&bob, &s, 4000);
+    assert_int_equal(lease_take_wait_ms(&bob.m, "bob", 30000, 4000), 29600);
+    assert_int_equal(lease_take_wait_ms(&bob.m, "bob", 30000, 33600), 0);
+    memcpy(again.m.store_id, "store", 6); /* from its state directory: a new process of bob's */
+    look(&again, &s, 5000);
+    assert_int_equal(lease_take_wait_ms(&again.m, "bob", 30000, 5000), 30600);
+}
+
+static void the_deadline_tells_from_which_sending_it_counts(void **state) {
+    (void)state;
+    struct store s;
+    struct member alice;
+    alice_holds(&s, &alice);
+    struct lease first = renew(&s, &alice, LENGTH, 1000, 1010);
+    assert_int_equal(alice.m.sent_ms, 1000);
+    assert_int_equal(alice.m.binding_seq, first.seq);
+    struct lease shorter, longer;
+    lease_make_renewal(&alice.m, 2000, &shorter);
+    lease_sending(&alice.m, &shorter, 1500);
+    assert_int_equal(alice.m.sent_ms, 1000); /* known to be in the record */
+    assert_int_equal(alice.m.binding_seq, shorter.seq);
+    lease_confirmed(&alice.m, &shorter, 1600);
+    assert_int_equal(alice.m.sent_ms, 1500);
+    lease_make_renewal(&alice.m, 60000, &longer);
+    lease_sending(&alice.m, &longer, 2000);
+    assert_int_equal(alice.m.binding_seq, shorter.seq);
+}
+
 static void only_an_elector_may_take(void **state) {
     (void)state;
     struct store s;
@@ -524,6 +566,8 @@ int main(void) {
         cmocka_unit_test(a_beaten_holder_sees_it_and_counts_nothing_any_more),
         cmocka_unit_test(a_stale_read_changes_nothing),
         cmocka_unit_test(another_store_in_its_place_ends_the_hold_and_is_waited_for),
+        cmocka_unit_test(the_first_wait_in_another_store_is_the_longest_of_all),
+        cmocka_unit_test(the_deadline_tells_from_which_sending_it_counts),
         cmocka_unit_test(only_an_elector_may_take),
         cmocka_unit_test(no_sending_number_is_ever_used_twice),
         cmocka_unit_test(more_lost_sendings_than_are_remembered_only_shorten_the_hold),
