@@ -172,12 +172,21 @@ static bool has_slot_for(const struct member_status *m, const char *consumer) {
     return slot_of(m, name) || slot_of(m, anchor);
 }
 
+/* PostgreSQL answers there: the slots in its status are all that it has. */
+static bool tells_its_slots(const struct member_status *m) {
+    return m->state == STATE_RUNNING || m->state == STATE_STREAMING || m->state == STATE_ARCHIVE_RECOVERY;
+}
+
+/* A journal that was put back does not know the order that the site holds: what its servers have counts then, and one that
+ * cannot tell may have any. */
 static bool holds_slots_for(const struct site *s, const char *consumer) {
     if (s->held.present)
         return order_names(&s->held.order, consumer);
-    for (uint32_t i = 0; s->report && i < s->report->member_count; i++)
-        if (has_slot_for(&s->report->members[i], consumer))
+    for (uint32_t i = 0; s->report && i < s->report->member_count; i++) {
+        const struct member_status *m = &s->report->members[i];
+        if (has_slot_for(m, consumer) || (m->has_data && !tells_its_slots(m)))
             return true;
+    }
     return false;
 }
 
