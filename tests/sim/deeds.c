@@ -261,8 +261,11 @@ static void find_data(struct force *f, struct postgres *pg) {
 }
 
 static void remove_signal(struct postgres *pg) {
-    if (pg->directory == DIRECTORY_THERE)
-        pg->standby_signal = false;
+    if (pg->directory != DIRECTORY_THERE)
+        return;
+    if (pg->standby_signal && pg->state == SERVER_STARTING)
+        invariants_excuse(pg->host); /* in the moment between our start and its reading of the file */
+    pg->standby_signal = false;
 }
 
 /* What only this machine has is lost for ever; that is done to no one whose loss is the cluster's (invariants.c knows). */

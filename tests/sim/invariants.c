@@ -26,6 +26,7 @@ static bool writes[HOSTS_MAX];   /* could acknowledge a commit, at the last look
 static bool excused[HOSTS_MAX];  /* a person has promoted it by hand, or has taken its data for ever */
 static bool unguarded[HOSTS_MAX]; /* its dead-man was stopped for a while: that is outside the rules (5.3) */
 static bool put_back[3];         /* the site's store is an older one: a person must look (1.6) */
+static struct epoch asked_once[3]; /* what its store said before that: the server was on its way already */
 static bool slots_dropped;
 static struct epoch mark_epoch[HOSTS_MAX];
 static int64_t mark_serial[HOSTS_MAX];
@@ -41,6 +42,7 @@ void invariants_begin(void) {
     memset(excused, 0, sizeof excused);
     memset(unguarded, 0, sizeof unguarded);
     memset(put_back, 0, sizeof put_back);
+    memset(asked_once, 0, sizeof asked_once);
     memset(mark_epoch, 0, sizeof mark_epoch);
     memset(mark_serial, 0, sizeof mark_serial);
     memset(kept, 0, sizeof kept);
@@ -84,7 +86,15 @@ void invariants_slots_dropped(void) { slots_dropped = true; }
 bool invariants_were_slots_dropped(void) { return slots_dropped; }
 bool invariants_was_put_back(int site) { return put_back[site]; }
 
+/* The highest epoch in which that site has opened, or may do so at any moment. */
+static struct epoch own_epoch(int site) {
+    const struct vote *v = &seen[site].vote;
+    struct epoch now = epoch_compare(&v->asked, &v->opened) > 0 ? v->asked : v->opened;
+    return epoch_compare(&asked_once[site], &now) > 0 ? asked_once[site] : now;
+}
+
 void invariants_store_back(int site) {
+    asked_once[site] = own_epoch(site);
     put_back[site] = true;
     seen[site] = (struct seen){0};
 }
@@ -98,11 +108,6 @@ static struct text text_of(const struct epoch *e) {
     return t;
 }
 
-/* The highest epoch in which that site has opened, or may do so at any moment. */
-static struct epoch own_epoch(int site) {
-    const struct vote *v = &seen[site].vote;
-    return epoch_compare(&v->asked, &v->opened) > 0 ? v->asked : v->opened;
-}
 struct epoch invariants_opened(int site) { return seen[site].vote.opened; }
 bool invariants_holds_order(int site) { return seen[site].has_order; }
 
