@@ -30,7 +30,8 @@ static const struct fields postgresql_table = FIELDS("postgresql", struct topolo
 static const struct field local_fields[] = {
     {KEY(struct topology_local, "ttl", ttl_ms), .type = FIELD_TYPE_CUSTOM, .codec = &field_duration_ms, .low = TTL_LEAST_MS, .high = 3600000,
      .otherwise = "10s", .doc = "length of the site lease: after this long without a renewal the primary is stopped and another member may "
-                                "lead; longer where the store or the disks stall now and then, shorter for a quicker local failover"},
+                                "lead; longer where the store or the disks stall now and then, shorter for a quicker local failover, but not "
+                                "below the time that a question to another site and its answer take by way of the coordinator: a cold start of the primary waits for them"},
     {KEY(struct topology_local, "stop_time", stop_time_ms), .type = FIELD_TYPE_CUSTOM, .codec = &field_duration_ms, .low = STOP_TIME_LEAST_MS,
      .high = 3600000, .otherwise = "4s", .doc = "time kept at the end of ttl for stopping PostgreSQL: demotion begins at ttl - stop_time; "
                                                 "longer where backends die slowly"},

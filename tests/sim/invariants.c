@@ -31,6 +31,7 @@ static bool slots_dropped;
 static struct epoch mark_epoch[HOSTS_MAX];
 static int64_t mark_serial[HOSTS_MAX];
 static lsn_t kept[HOSTS_MAX];
+static bool in_use[HOSTS_MAX]; /* its directory has been streamed to, or written, since it was copied */
 static const struct wal *acknowledged; /* newest record whose commit a client was told of */
 static struct host *last_writer;
 static struct epoch last_epoch; /* in which it wrote */
@@ -46,6 +47,7 @@ void invariants_begin(void) {
     memset(mark_epoch, 0, sizeof mark_epoch);
     memset(mark_serial, 0, sizeof mark_serial);
     memset(kept, 0, sizeof kept);
+    memset(in_use, 0, sizeof in_use);
     slots_dropped = false;
     acknowledged = NULL;
     last_writer = NULL;
@@ -367,13 +369,21 @@ static void check_histories(void) {
         sim_check("I7 attach", !hosts[i].postgres || excused[i] || !hosts[i].postgres->mixed, "%s streams records over other rows under the same numbers", hosts[i].name);
 }
 
+/* A copy that has never streamed is known to nobody yet, and can be made again. */
+static void note_use(void) {
+    for (int i = 0; i < host_count; i++)
+        if (hosts[i].postgres)
+            in_use[i] = hosts[i].postgres->directory == DIRECTORY_THERE && (in_use[i] || writes[i] || hosts[i].postgres->receives_from);
+}
+
 static bool consumes(const struct host *x, const struct host *from) {
     const struct postgres *pg = x->postgres;
-    return pg && x != from && !excused[x->index] && pg->directory == DIRECTORY_THERE && pg->written && wal_holds(from->postgres->written, pg->written);
+    return pg && x != from && in_use[x->index] && !excused[x->index] && pg->directory == DIRECTORY_THERE && pg->written && wal_holds(from->postgres->written, pg->written);
 }
 
 /* WAL that somebody alive still needs is never removed. */
 static void check_retention(void) {
+    note_use();
     for (int i = 0; i < host_count; i++) {
         struct host *h = &hosts[i];
         if (!writes[i] || h->postgres->oldest_kept == kept[i] || slots_dropped)
@@ -427,7 +437,7 @@ void invariants_end(void) {
         check_content(writer);
     sim_check("I24 no flapping", openings <= 1 + 2 * operations_accepted(), "%d openings, and %d moves were asked for", openings, operations_accepted());
     bool alone = writer_was_left_alone();
-    sim_check("I35 no needless stop", !alone || closings <= operations_accepted(), "nothing was done to the primary, and it stopped accepting writes %d times; %d moves were asked for",
+    sim_check("I38 no needless stop", !alone || closings <= operations_accepted(), "nothing was done to the primary, and it stopped accepting writes %d times; %d moves were asked for",
               closings, operations_accepted());
     count_more("histories whose primary was left alone", alone);
     count_more("rows acknowledged", clients_acknowledged());

@@ -8,6 +8,7 @@
 #define AGAIN_AFTER (4 * SECOND)
 #define TTL_LEAST_MS 2000
 #define STOP_TIME_LEAST_MS 500
+#define WAYS 16         /* a question to another site and its answer go by the coordinator: nobody makes a lease that is over before */
 #define RENEWAL_MS 1000 /* a file that leaves less of the lease is refused where it is written */
 
 enum change_kind { CHANGE_LEASE, CHANGE_SETTING, CHANGE_MEMBER, CHANGE_SITE };
@@ -18,7 +19,8 @@ struct change {
 };
 
 static void set_lease(struct declared *d, int site, const struct deed *deed) {
-    int64_t ttl_ms = deed->ms > TTL_LEAST_MS ? deed->ms : TTL_LEAST_MS, stop_ms = ttl_ms * deed->number / 100;
+    int64_t least_ms = TTL_LEAST_MS + WAYS * world_plan->settings.latency_ms, ttl_ms = deed->ms > least_ms ? deed->ms : least_ms;
+    int64_t stop_ms = ttl_ms * deed->number / 100;
     if (stop_ms > ttl_ms - RENEWAL_MS)
         stop_ms = ttl_ms - RENEWAL_MS;
     d->sites[site].ttl_ms = ttl_ms;
