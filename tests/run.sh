@@ -90,6 +90,20 @@ campaign() {
 	rm -f "$log"
 }
 
+# Mistakes that do not fit the code any more would not be looked for.
+fitting() {
+	local log="$out.fitting"
+	if tests/sim/mutate.py --list >"$log"; then
+		printf 'ok      %d mistakes fit the code\n' "$(wc -l <"$log")"
+		passed=$((passed + 1))
+	else
+		printf 'FAILED  tests/sim/mutations.txt\n'
+		grep 'DOES NOT FIT' "$log"
+		failed=$((failed + 1))
+	fi
+	rm -f "$log"
+}
+
 # The rules on paper, kept stories, histories that nobody has seen yet (by the day), and mistakes that must be found.
 run_simulations() {
 	local day
@@ -100,6 +114,7 @@ run_simulations() {
 		counting "$build/tests/paper"
 	fi
 	counting "$build/sim/sim" --stories tests/sim/stories
+	fitting
 	case $what in
 	check) campaign --seeds 200 ;;
 	test)
