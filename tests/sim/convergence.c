@@ -127,6 +127,15 @@ static bool is_too_young(const struct host *source, const struct host *h) {
     return source && source != h && last && source->postgres->oldest_kept > (last->previous ? last->previous->start : last->start);
 }
 
+bool invariants_leader_is_too_young(const struct host *h) {
+    for (int m = 0; m < sites[h->site].member_count; m++) {
+        const struct host *other = sites[h->site].members[m];
+        if (other != invariants_writer() && agent_holds_lease(other) && is_too_young(other, h))
+            return true;
+    }
+    return false;
+}
+
 /* A member that was away while who it follows was copied, a new machine perhaps. It is to be copied anew, and a person says so
  * (4.3). The truth is asked, not the verdict: a wrong verdict is no excuse. */
 static bool must_be_copied(const struct host *h) {

@@ -12,6 +12,7 @@ struct epoch invariants_opened(int site); /* highest that its vote record has */
 bool invariants_holds_order(int site);
 struct host *invariants_writer(void);     /* NULL: nobody accepts writes */
 /* convergence.c: what needs the product's own structs */
+bool invariants_leader_is_too_young(const struct host *h); /* the leader of its site, which does not write, was copied while it was away */
 bool agent_holds_lease(const struct host *h);
 const char *agent_instance(const struct host *h); /* NULL: does not run, or has none yet */
 bool agent_marks(const struct host *h, struct epoch *epoch, int64_t *serial); /* false: does not run, or knows nothing yet */
