@@ -270,13 +270,20 @@ bool server_is_proved(const struct agent *a, const char *key) {
     return at->verdict == ATTACH_OK && str_eq(at->key, key) && at->lives == a->server.lives;
 }
 
-/* Streams only from a history that the comparison has proved (4.3), or stays with what it has. */
+/* Its history and the source's were found to part. It may have got there by streaming: from a server that somebody promoted. */
+static bool is_diverged(const struct agent *a, const char *key) {
+    const struct attachment *at = &a->attachment;
+    return (at->verdict == ATTACH_REWIND || at->verdict == ATTACH_RECLONE) && str_eq(at->key, key) && at->lives == a->server.lives;
+}
+
+/* Streams only from a history that the comparison has proved (4.3), or stays with what it has. Whoever is known to have other
+ * rows under the same numbers follows nobody: PostgreSQL would stream over them without a word. */
 static void choose_upstream(struct agent *a, struct pg_config_input *in, char *target, size_t size) {
     LARGE_LOCAL struct upstream up;
     upstream_of(a, &up);
     bool leads = lease_valid(&a->lease, clock_boot_ms());
     bool proved = up.known && server_is_proved(a, up.key);
-    bool stays = a->server.applied_known && ((!leads && !up.wanted) || (up.wanted && str_eq(a->server.applied_target, up.target)));
+    bool stays = a->server.applied_known && !is_diverged(a, up.key) && ((!leads && !up.wanted) || (up.wanted && str_eq(a->server.applied_target, up.target)));
     if (proved) {
         str_copy(in->primary_conninfo, sizeof in->primary_conninfo, up.conninfo);
         str_copy(in->primary_slot_name, sizeof in->primary_slot_name, up.slot);

@@ -188,7 +188,7 @@ const struct rule role_rules[] = {
     RULE("R67", "must-check", "before it attaches, the end of its WAL is compared with the source", must_check, 20, STEP_CHECK_ATTACH, -1),
     RULE("R68", "attach-unknown", "the comparison with the source failed: tries again after a pause", attach_failed, WAKE_SOON, NO_STEP),
     RULE("R69", "ahead-of-source", "has WAL that its source lacks: waits, never attaches", ahead, WAKE_IDLE, NO_STEP),
-    RULE_PERSON("R70", "diverged", "its WAL is not part of the source's history: nothing is attached until it is rewound or copied anew", diverged, WAKE_IDLE),
+    RULE_PERSON_STEP("R70", "diverged", "its WAL is not part of the source's history: it follows nobody until it is rewound or copied anew", diverged, WAKE_IDLE, STEP_CONFIGURE),
     RULE("R71", "standby-down", "started in recovery", standby_down, 20, STEP_START_STANDBY, -1),
     RULE("R72", "standby-silent", "waits for the standby to answer", standby_silent, 50, NO_STEP),
     RULE("R73", "standby-outdated", "follows the wrong server or has old settings: configured and reloaded", standby_outdated, 20, STEP_CONFIGURE, -1),

@@ -26,8 +26,9 @@ static inline bool site_holds_primacy(const struct view *v) {
 
 #define RULE(id_, name_, says, test, wake, ...)                                                                        \
     {.id = (id_), .name = (name_), .sentence = (says), .applies = (test), .wake_ms = (wake), .steps = {__VA_ARGS__}}
-#define RULE_PERSON(id_, name_, says, test, wake)                                                                      \
-    {.id = (id_), .name = (name_), .sentence = (says), .applies = (test), .wake_ms = (wake), .steps = {-1, -1}, .waits_for_person = true}
+#define RULE_PERSON(id_, name_, says, test, wake) RULE_PERSON_STEP(id_, name_, says, test, wake, -1)
+#define RULE_PERSON_STEP(id_, name_, says, test, wake, step)                                                           \
+    {.id = (id_), .name = (name_), .sentence = (says), .applies = (test), .wake_ms = (wake), .steps = {(step), -1}, .waits_for_person = true}
 #define NO_STEP -1, -1
 #define WAKE_IDLE 1000  /* nothing is expected: once a second all the same */
 #define WAKE_SOON 100   /* something of somebody else's is expected */
