@@ -51,8 +51,18 @@ static lsn_t own_position(const struct pg_facts *f) { return f->in_recovery ? f-
 
 static bool is_lost(const struct pg_slot *s) { return str_eq(s->wal_status, "lost") && !s->active; }
 
+/* A segment before the one that the consumer needs: its last record may be the first of a segment, a shutdown checkpoint behind
+ * a segment switch always is, and alone it does not prove that the histories are one (4.3). 0: nothing is to be let go. */
+static lsn_t advance_to(const struct agent *a, const struct slot_wish *w) {
+    lsn_t segment = (lsn_t)a->server.control.wal_segment_size;
+    if (!segment || w->needed < 2 * segment)
+        return 0;
+    return w->needed - w->needed % segment - segment;
+}
+
 static bool is_behind(const struct agent *a, const struct slot_wish *w, const struct pg_slot *s) {
-    return w->needed && !s->active && s->restart_lsn && s->restart_lsn < w->needed && w->needed <= own_position(&a->server.facts);
+    lsn_t to = advance_to(a, w);
+    return to && !s->active && s->restart_lsn && s->restart_lsn < to && to <= own_position(&a->server.facts);
 }
 
 /* Ours by name, wanted by nobody, used by nobody; or past saving, to be made anew. */
@@ -143,9 +153,9 @@ static void add_creation(const struct slot_wish *w, struct strbuf *sql) {
     strbuf_add(sql, ", true)");
 }
 
-static void add_advance(const struct slot_wish *w, struct strbuf *sql) {
+static void add_advance(const struct agent *a, const struct slot_wish *w, struct strbuf *sql) {
     char lsn[LSN_TEXT_MAX];
-    lsn_format(w->needed, lsn);
+    lsn_format(advance_to(a, w), lsn);
     comma(sql);
     strbuf_add(sql, "pg_replication_slot_advance(");
     pg_literal(sql, w->name);
@@ -171,7 +181,7 @@ void act_slots(struct agent *a, enum step step) {
         if (step == STEP_CREATE_SLOTS && !s)
             add_creation(&wishes[i], &sql);
         if (step == STEP_ADVANCE_SLOTS && s && is_behind(a, &wishes[i], s))
-            add_advance(&wishes[i], &sql);
+            add_advance(a, &wishes[i], &sql);
     }
     for (uint32_t i = 0; step == STEP_DROP_SLOTS && i < a->server.facts.slot_count; i++)
         if (is_extra(&a->server.facts.slots[i], wishes, count))

@@ -117,6 +117,7 @@ struct choice {
 };
 static const struct choice choices[] = {
     {"wal_level", "replica"},
+    {"wal_keep_size", "64MB"}, /* a server that was stopped keeps what the comparison of histories needs (4.3) */
     {"hot_standby_feedback", "off"},
     {"log_line_prefix", "%m [%p] %q%u@%d "},
     {"max_standby_streaming_delay", NULL},

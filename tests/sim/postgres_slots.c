@@ -69,6 +69,9 @@ void pg_recycle(struct postgres *pg) {
     for (int i = 0; i < pg->slot_count; i++)
         if (pg->slots[i].restart && !pg->slots[i].lost && pg->slots[i].restart < keep)
             keep = pg->slots[i].restart;
+    lsn_t end = pg->written->end; /* wal_keep_size, which pgregent sets: here it is one segment before the one that is written */
+    if (keep > end - end % WAL_SEGMENT - WAL_SEGMENT)
+        keep = end - end % WAL_SEGMENT - WAL_SEGMENT;
     keep -= keep % WAL_SEGMENT;
     if (keep > pg->oldest_kept)
         pg->oldest_kept = keep;

@@ -103,6 +103,7 @@ static void the_text_of_a_standby(void **state) {
                                  "max_wal_senders = '10'\n"
                                  "max_replication_slots = '10'\n"
                                  "wal_level = 'logical'\n"
+                                 "wal_keep_size = '64MB'\n"
                                  "hot_standby_feedback = 'off'\n"
                                  "log_line_prefix = '%m [%p] %q%u@%d '\n"
                                  "max_standby_streaming_delay = '5min'\n"
@@ -604,7 +605,7 @@ static void the_tables_agree_with_the_server(void **state) {
 }
 
 static bool line_is_known(const char *name) {
-    static const char *const choices[] = {"hot_standby_feedback", "log_line_prefix"};
+    static const char *const choices[] = {"wal_keep_size", "hot_standby_feedback", "log_line_prefix"};
     for (size_t i = 0; i < sizeof choices / sizeof *choices; i++)
         if (strcmp(name, choices[i]) == 0)
             return true;
