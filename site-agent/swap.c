@@ -352,6 +352,10 @@ void swap_store_receipt(struct agent *a) {
         agent_log_step(a, "read the shutdown checkpoint", &err);
         return;
     }
+    char system_id[SYSTEM_ID_MAX];
+    snprintf(system_id, sizeof system_id, "%llu", (unsigned long long)control.system_identifier);
+    if (!str_eq(system_id, a->records.system_id))
+        return;
     if (control.state != PG_SHUT_DOWN || pg_wal_kind(&record) != PG_WAL_CHECKPOINT_SHUTDOWN)
         return;
     struct swap s = {.agent = a, .what = "store the receipt"};

@@ -14,7 +14,7 @@ static bool lease_running_out(const struct view *v) {
 }
 static bool superseded(const struct view *v) { return runs_as_primary(v) && v->superseded; }
 static bool promoted_by_hand(const struct view *v) { return v->postmaster && v->answers && !v->in_recovery && !v->as_primary; }
-static bool signal_missing(const struct view *v) { return !v->postmaster && v->data == DATA_PRESENT && !v->signal && v->job == JOB_NONE; }
+static bool signal_missing(const struct view *v) { return !v->postmaster && v->data == DATA_PRESENT && v->identity && !v->signal && v->job == JOB_NONE; }
 static bool job_obsolete(const struct view *v) { return v->job != JOB_NONE && v->job_cancel; }
 static bool job_running(const struct view *v) { return v->job != JOB_NONE; }
 static bool copy_left(const struct view *v) { return v->copy_left; }
@@ -24,6 +24,7 @@ static bool store_went_back(const struct view *v) { return v->store_went_back; }
 /* ---- handing over (2.5, 4.6) ---- */
 static bool hands_over(const struct view *v) { return v->lease_valid && site_is_handing_over(v); }
 static bool stopped_cleanly(const struct view *v) {
+    if (!v->identity) return false; /* what is mounted there belongs to another cluster */
     return hands_over(v) && v->control == CONTROL_SHUT_DOWN && (v->stop_requested || !v->postmaster) && v->stop_left_ms > 0;
 }
 static bool stop_too_late(const struct view *v) { return hands_over(v) && v->stop_left_ms <= 0; }
