@@ -253,6 +253,15 @@ static void view_server(struct agent *a, struct view *v, int64_t now_ms) {
     v->ready = s->applied_known && s->applied.ready_for_promotion;
 }
 
+/* Killed while its WAL was on the way: the newest timeline has a segment here, and nothing in it yet. PostgreSQL asks for it
+ * before it answers anybody, so the source must be proved and named without its answer. */
+#define STARVED_MS 5000
+static bool is_starved(const struct agent *a, const struct view *v, int64_t now_ms) {
+    const struct server *s = &a->server;
+    return v->postmaster && !v->answers && !v->as_primary && s->applied_known && !s->applied_target[0] && v->control == CONTROL_IN_RECOVERY &&
+           now_ms - s->status.postmaster_started_boot_ms > STARVED_MS;
+}
+
 static void view_upstream(struct agent *a, struct view *v, int64_t now_ms) {
     LARGE_LOCAL struct upstream up;
     upstream_of(a, &up);
@@ -260,6 +269,7 @@ static void view_upstream(struct agent *a, struct view *v, int64_t now_ms) {
     v->source = up.known && up.alive;
     v->source_slot = up.slot_ready;
     v->streaming = v->answers && streams_right(a, &up);
+    v->starved = is_starved(a, v, now_ms);
     struct attachment *at = &a->attachment;
     if (v->streaming && !server_is_proved(a, up.key)) {
         str_copy(at->key, sizeof at->key, up.key);

@@ -93,7 +93,7 @@ static bool no_source(const struct view *v) { return v->data == DATA_ABSENT && !
 static bool no_source_slot(const struct view *v) { return v->data == DATA_ABSENT && !v->source_slot; }
 static bool must_copy(const struct view *v) { return v->data == DATA_ABSENT; }
 static bool must_check(const struct view *v) {
-    return v->upstream && v->source && v->attach == ATTACH_UNCHECKED && (!v->postmaster || (v->answers && v->follow == FOLLOW_WRONG && !v->streaming));
+    return v->upstream && v->source && v->attach == ATTACH_UNCHECKED && (!v->postmaster || ((v->answers || v->starved) && v->follow == FOLLOW_WRONG && !v->streaming));
 }
 /* Not proved is not attached; a server at rest starts all the same and follows nobody until it is. */
 static bool attach_failed(const struct view *v) { return v->upstream && v->attach == ATTACH_FAILED && v->postmaster && v->answers && v->follow == FOLLOW_WRONG && !v->streaming; }
@@ -108,7 +108,7 @@ static bool diverged(const struct view *v) {
     return v->upstream && (v->attach == ATTACH_REWIND || v->attach == ATTACH_RECLONE) && (!v->postmaster || v->follow != FOLLOW_RIGHT);
 }
 static bool standby_down(const struct view *v) { return !v->postmaster; }
-static bool standby_silent(const struct view *v) { return !v->answers; }
+static bool standby_silent(const struct view *v) { return !v->answers && !(v->starved && v->attach == ATTACH_OK); }
 static bool standby_outdated(const struct view *v) { return v->follow == FOLLOW_WRONG && (!v->upstream || v->attach == ATTACH_OK || v->streaming); }
 static bool lineage_unrecorded(const struct view *v) { return !v->lineage_known; }
 static bool standby_checkpoint(const struct view *v) { return v->want_checkpoint && !v->checkpointed; }

@@ -96,6 +96,7 @@ struct view {
     bool copy_left;        /* remains of an unfinished copy or initdb lie beside it */
     /* the server */
     bool answers;          /* new and established connection both answered lately */
+    bool starved;          /* in recovery for long, follows nobody and does not answer: it needs its source's WAL to be consistent */
     bool in_recovery;
     bool lineage_known;    /* the fingerprint of the newest timeline is in the state directory */
     bool roles;            /* birth: our database roles exist */

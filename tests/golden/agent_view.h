@@ -25,7 +25,7 @@ static const struct field view_fields[] = {
     B(upstream), B(candidate), E(candidate_verdict, verdict_words), E(candidate_kind, kind_words), B(candidate_first), B(absent_waited),
     B(asked), B(opened), B(declined), B(superseded), B(confirmed), B(vouching), E(closing, closing_words), B(order_expired), B(receipt),
     B(dropped), B(stop_requested), N(stop_left_ms), B(deadman), B(postmaster), B(foreign), B(leftovers), B(ending), B(as_primary), B(start_failed),
-    N(back_off_ms), E(data, data_words), B(data_expected), B(identity), B(signal), E(control, control_words), B(copy_left), B(answers),
+    N(back_off_ms), E(data, data_words), B(data_expected), B(identity), B(signal), E(control, control_words), B(copy_left), B(answers), B(starved),
     B(in_recovery), B(lineage_known), B(roles), E(follow, follow_words), B(streaming), B(ready), B(want_ready), B(want_checkpoint),
     B(checkpointed), B(replay_paused), E(attach, attach_words), B(source), B(source_slot), E(job, job_words), B(job_cancel), B(job_failed),
     B(slots_missing), B(slots_extra), B(slots_behind), B(slots_turn), FIELD_END};
