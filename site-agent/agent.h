@@ -272,7 +272,7 @@ void observe(struct agent *a, struct view *v);
 /* act.c and its parts */
 void act(struct agent *a, const struct plan *p);
 void server_step(struct agent *a);      /* facts, probe, control file, dead-man's pushes */
-bool server_set_deadline(struct agent *a); /* false: the dead-man could not be told now */
+void server_set_deadline(struct agent *a);
 bool server_is_proved(const struct agent *a, const char *key); /* the directory is part of the history of that key (4.3) */
 bool server_configure(struct agent *a, bool write); /* desired configuration; true if it differs from what is applied */
 void server_event(void *agent, const struct deadman_status *status);

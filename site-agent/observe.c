@@ -254,11 +254,12 @@ static void view_server(struct agent *a, struct view *v, int64_t now_ms) {
 }
 
 /* Killed while its WAL was on the way: the newest timeline has a segment here, and nothing in it yet. PostgreSQL asks for it
- * before it answers anybody, so the source must be proved and named without its answer. */
+ * before it answers anybody, so the source must be proved and named without its answer. (A restarted agent does not know what
+ * the running server was told, and tells it again.) */
 #define STARVED_MS 5000
 static bool is_starved(const struct agent *a, const struct view *v, int64_t now_ms) {
     const struct server *s = &a->server;
-    return v->postmaster && !v->answers && !v->as_primary && s->applied_known && !s->applied_target[0] && v->control == CONTROL_IN_RECOVERY &&
+    return v->postmaster && !v->answers && !v->as_primary && !s->applied_target[0] && v->control == CONTROL_IN_RECOVERY &&
            now_ms - s->status.postmaster_started_boot_ms > STARVED_MS;
 }
 

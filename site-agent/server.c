@@ -72,24 +72,22 @@ void server_event(void *agent, const struct deadman_status *status) {
 
 /* The dead-man kills a little before the lease ends: taking the last process off the machine needs time, too. */
 #define KILL_MARGIN_MS 200
-bool server_set_deadline(struct agent *a) {
+void server_set_deadline(struct agent *a) {
     struct server *s = &a->server;
     if (!s->deadman || !s->status_known || !a->site || s->start_id)
-        return false; /* a start brings its own deadline, and is answered first */
+        return; /* a start brings its own deadline, and is answered first */
     bool primary = (s->status.postmaster_pid && s->status.started_primary) || s->status.guard;
     if (primary && !a->lease.deadline_ms)
-        return true; /* not led since this agent started: what the dead-man holds from before stands */
+        return; /* not led since this agent started: what the dead-man holds from before stands */
     if (primary && !a->lease.holding)
-        return true; /* what the dead-man has was a holder's word; ours is worth less */
+        return; /* what the dead-man has was a holder's word; ours is worth less */
     int64_t kill_ms = primary ? a->lease.deadline_ms - KILL_MARGIN_MS : 0;
     if (kill_ms == s->deadline_sent_ms)
-        return true;
+        return;
     struct deadman_request r = {.command = DEADMAN_DEADLINE, .kill_boot_ms = kill_ms,
                                 .fast_boot_ms = primary ? a->lease.deadline_ms - agent_stop_time_ms(a) : 0};
-    if (!deadman_send(s->deadman, &r))
-        return false;
-    s->deadline_sent_ms = kill_ms;
-    return true;
+    if (deadman_send(s->deadman, &r))
+        s->deadline_sent_ms = kill_ms;
 }
 
 #define DEADMAN_RETRY_MS 5000

@@ -14,7 +14,7 @@ static bool lease_running_out(const struct view *v) {
 }
 static bool superseded(const struct view *v) { return runs_as_primary(v) && v->superseded; }
 static bool promoted_by_hand(const struct view *v) { return v->postmaster && v->answers && !v->in_recovery && !v->as_primary; }
-static bool signal_missing(const struct view *v) { return !v->postmaster && v->data == DATA_PRESENT && v->identity && !v->signal && v->job == JOB_NONE; }
+static bool signal_missing(const struct view *v) { return !v->postmaster && v->data == DATA_PRESENT && !v->signal && v->job == JOB_NONE; }
 static bool job_obsolete(const struct view *v) { return v->job != JOB_NONE && v->job_cancel; }
 static bool job_running(const struct view *v) { return v->job != JOB_NONE; }
 static bool copy_left(const struct view *v) { return v->copy_left; }
